@@ -1,0 +1,1 @@
+"""Tests of django-cq, and the real servers that they start."""
