@@ -15,6 +15,7 @@ from tests.servers.errors import ServerError
 from tests.servers.lifetime import die_with_parent
 
 DaemonT = TypeVar("DaemonT", bound="Daemon")
+ROOT = Path(__file__).resolve().parents[2]  # of the source tree, from where `tests` is importable
 
 
 class Daemon:
@@ -79,6 +80,7 @@ class Daemon:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(),
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -128,10 +130,9 @@ class Daemon:
             self.kill()
 
     def kill(self) -> None:
-        """End the server as a crash would, with SIGKILL."""
+        """End the server and its process group as a crash would, with SIGKILL."""
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            _kill(self.process)
 
     def freeze(self) -> None:
         """Stop the process in its tracks (SIGSTOP): its sockets stay open, nothing answers."""
@@ -166,7 +167,11 @@ def _clean(live: list[subprocess.Popen[bytes]], directory: Path, owner: int) -> 
     if os.getpid() != owner:  # a forked child must not end its parent's servers
         return
     for process in live:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        _kill(process)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)  # it leads the group that launch() gave it
+        process.wait()

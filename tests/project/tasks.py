@@ -1,0 +1,119 @@
+"""Tasks that acceptance tests run and watch."""
+
+import os
+import time
+from typing import Any
+
+from celery import Task, current_app, shared_task
+
+RECORD = "CQ_TEST_RECORD"  # the environment variable that names the file of records
+
+
+def write_record(task_id: str, event: str) -> None:
+    """Append the line `task_id event` to the file of records, and on to the disk."""
+    descriptor = os.open(os.environ[RECORD], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, f"{task_id} {event}\n".encode())  # one write: lines never mix
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@shared_task
+def noop(*args: Any, **kwargs: Any) -> None:
+    """Do nothing."""
+
+
+@shared_task
+def add(x: float, y: float) -> float:
+    """Return the sum."""
+    return x + y
+
+
+@shared_task
+def total(numbers: list[float]) -> float:
+    """Return the sum of a chord's parts."""
+    return sum(numbers)
+
+
+@shared_task
+def echo(payload: Any) -> Any:
+    """Return the argument."""
+    return payload
+
+
+@shared_task
+def length(payload: str | bytes | list[Any]) -> int:
+    """Return how long the argument is."""
+    return len(payload)
+
+
+@shared_task
+def sleep(seconds: float) -> float:
+    """Sleep, and return for how long."""
+    time.sleep(seconds)
+    return seconds
+
+
+@shared_task(bind=True)
+def record(self: Task, event: str = "run") -> str:
+    """Record `event`."""
+    write_record(self.request.id, event)
+    return event
+
+
+@shared_task(bind=True)
+def work(self: Task, seconds: float = 0.0) -> int:
+    """Record `start`, sleep, record `end`, and return the id of the process."""
+    return _work(self, seconds)
+
+
+@shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
+def work_late(self: Task, seconds: float = 0.0) -> int:
+    """Do as `work`, with the message acknowledged after the body."""
+    return _work(self, seconds)
+
+
+@shared_task
+def fail(message: str = "failed on purpose") -> None:
+    """Raise a ValueError."""
+    raise ValueError(message)
+
+
+@shared_task(bind=True)
+def retry(self: Task, times: int, countdown: float = 0.0) -> int:
+    """Retry so many times, then return how many attempts that took; each is recorded."""
+    write_record(self.request.id, f"attempt-{self.request.retries}")
+    if self.request.retries < times:
+        raise self.retry(countdown=countdown, max_retries=times)
+    return int(self.request.retries) + 1
+
+
+@shared_task
+def spawn(count: int, name: str = "tests.project.tasks.noop", **options: Any) -> list[str]:
+    """Publish `count` tasks from inside this one and return their ids."""
+    return [current_app.send_task(name, **options).id for _ in range(count)]
+
+
+@shared_task(bind=True)
+def describe(self: Task) -> dict[str, Any]:
+    """Return what the worker knows of the message: process, queue, priority, redelivery."""
+    return {
+        "pid": os.getpid(),
+        "hostname": self.request.hostname,
+        "delivery_info": self.request.delivery_info,
+        "headers": self.request.headers,
+    }
+
+
+@shared_task
+def crash() -> None:
+    """End the process that runs the task, at once."""
+    os._exit(1)
+
+
+def _work(task: Task, seconds: float) -> int:
+    write_record(task.request.id, "start")
+    time.sleep(seconds)
+    write_record(task.request.id, "end")
+    return os.getpid()

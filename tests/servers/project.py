@@ -1,0 +1,99 @@
+"""The test project as a test sees it: its settings, its Celery app, its processes, its records."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from tests.project.tasks import RECORD
+from tests.servers.daemon import ROOT
+from tests.servers.waiting import wait_until
+from tests.servers.worker import CeleryProcess, CeleryWorker
+
+
+class Project:
+    """The project `tests.project` under given Django settings; `directory` keeps its records."""
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        self.directory = directory
+        self.settings = settings
+        self.record_path = directory / "records"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables of the project's processes."""
+        return {
+            "DJANGO_SETTINGS_MODULE": "tests.project.settings",
+            "CQ_TEST_SETTINGS": json.dumps(self.settings),
+            RECORD: str(self.record_path),
+        }
+
+    def worker(self, *arguments: str, nodename: str | None = None) -> CeleryWorker:
+        """Return a worker that is not started yet."""
+        return CeleryWorker(*arguments, env=self.env, nodename=nodename)
+
+    def process(self, command: str, *arguments: str, ready: str = r"\S") -> CeleryProcess:
+        """Return another long-running `celery` command that is not started yet."""
+        return CeleryProcess(command, *arguments, env=self.env, ready=ready)
+
+    def celery(
+        self, *arguments: str, timeout: float = 60, code: int | None = 0
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a `celery` command that ends by itself; `code` is the exit code to expect."""
+        return self.python(
+            "-m", "celery", "-A", "tests.project", *arguments, timeout=timeout, code=code
+        )
+
+    def python(
+        self, *arguments: str, timeout: float = 60, code: int | None = 0
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the interpreter in the project's environment; None takes every exit code."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env={**os.environ, **self.env},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert code is None or done.returncode == code, (
+            f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
+        return done
+
+    def app(self) -> Celery:
+        """Return a Celery app in this process, configured as the project's is.
+
+        A broker URL `channels://` reads the channel layers of this process' own Django settings.
+        """
+        app = Celery("tests.project", set_as_current=False)
+        app.config_from_object(
+            {k: v for k, v in self.settings.items() if k.startswith("CELERY_")}, namespace="CELERY"
+        )
+        return app
+
+    def records(self) -> dict[str, list[str]]:
+        """Return the recorded events in their order, by task id."""
+        events: dict[str, list[str]] = defaultdict(list)
+        if self.record_path.exists():
+            for line in self.record_path.read_text().splitlines():
+                task_id, event = line.split(" ", 1)
+                events[task_id].append(event)
+        return dict(events)
+
+    def wait_records(self, count: int, event: str, timeout: float = 30.0) -> dict[str, list[str]]:
+        """Return the records once `count` tasks have recorded `event`."""
+
+        def seen() -> int:
+            return sum(event in events for events in self.records().values())
+
+        wait_until(
+            lambda: seen() >= count, timeout, lambda: f"{count} tasks to {event}, saw {seen()}"
+        )
+        return self.records()
