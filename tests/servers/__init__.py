@@ -1,1 +1,1 @@
-"""Real servers for tests, benchmarks and demonstrations: each a class, used as a context manager."""
+"""Real servers for tests and benchmarks, each a class that is used as a context manager."""

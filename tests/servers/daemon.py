@@ -43,7 +43,7 @@ class Daemon:
 
     def popen_options(self) -> dict[str, Any]:
         """Return further arguments for `subprocess.Popen`."""
-        return {}
+        return {"cwd": ROOT}
 
     @property
     def log_path(self) -> Path:
@@ -80,7 +80,6 @@ class Daemon:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(),
-                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,7 +1,7 @@
 """A TLS front for a server that speaks plain text on a unix socket.
 
-The Redis-compatible server that comes in a wheel is built without TLS, so TLS always ends here: what
-a client sees is the same. Run as `python -m tests.servers.tls SOCKET PORT CERTIFICATE KEY`.
+The Redis-compatible server that comes in a wheel is built without TLS, so TLS always ends here:
+what a client sees is the same. Run as `python -m tests.servers.tls SOCKET PORT CERTIFICATE KEY`.
 """
 
 import asyncio

@@ -43,7 +43,7 @@ class CeleryProcess(Daemon):
         return [sys.executable, "-u", "-m", "celery", "-A", self.app, *self.arguments]
 
     def popen_options(self) -> dict[str, object]:
-        return {"env": {**os.environ, **self.env}}
+        return {**super().popen_options(), "env": {**os.environ, **self.env}}
 
     def launch(self) -> None:
         self._launched_at = len(self.log)
