@@ -1,0 +1,1 @@
+"""Celery tasks on a Django Channels layer."""

@@ -1,0 +1,1 @@
+"""System checks for what would silently lose tasks."""

@@ -1,0 +1,351 @@
+"""A kombu channel on a channel layer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import NotFound, PreconditionFailed
+from amqp.protocol import queue_declare_ok_t
+from kombu.log import get_logger
+from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
+from kombu.utils.uuid import uuid
+
+from cq_transport.envelope import REDELIVERED, Envelope, seal
+from cq_transport.errors import TransportError, UndecodableMessage
+from cq_transport.inbox import Inbox
+from cq_transport.layers.base import Delivery
+from cq_transport.message import Message
+from cq_transport.qos import QoS
+from cq_transport.topology import EXCHANGE_TYPES, Binding, Queue
+
+if TYPE_CHECKING:
+    from cq_transport.transport import Transport
+
+logger = get_logger(__name__)
+
+MAX_PRIORITY = 9
+
+
+class Channel(StdChannel):  # type: ignore[misc]
+    """Declares, publishes and consumes over one transport.
+
+    Args:
+        connection: the transport.
+    """
+
+    Message = Message
+
+    def __init__(self, connection: Transport) -> None:
+        self.connection: Any = connection
+        self.layer = connection.layer
+        self.channel_id = next(connection.channel_ids)
+        self.qos = QoS()
+        self.closed = False
+        self.inbox = Inbox(self)
+        self._delivery_tags = itertools.count(1)
+
+    # Exchanges and queues
+
+    def exchange_declare(
+        self,
+        exchange: str | None = None,
+        type: str = "direct",
+        durable: bool = False,
+        auto_delete: bool = False,
+        arguments: dict[str, Any] | None = None,
+        nowait: bool = False,
+        passive: bool = False,
+    ) -> None:
+        """Declare an exchange; raises ``NotFound`` if ``passive`` and nobody has declared it."""
+        type = type or "direct"
+        exchange = exchange or f"amq.{type}"
+        if passive:
+            if not self.layer.has_exchange(exchange):
+                raise NotFound(f"no exchange {exchange!r}", (40, 10), "Channel.exchange_declare")
+            return
+        if type not in EXCHANGE_TYPES:
+            raise PreconditionFailed(
+                f"exchange {exchange!r} has type {type!r}; there are {', '.join(EXCHANGE_TYPES)}"
+            )
+        known = self.layer.topology.exchanges.get(exchange)
+        if known not in (None, type):
+            raise PreconditionFailed(
+                f"exchange {exchange!r} was declared with type {known!r}, now with {type!r}"
+            )
+        self.layer.declare_exchange(exchange, type)
+
+    def exchange_delete(
+        self, exchange: str, if_unused: bool = False, nowait: bool = False
+    ) -> None:
+        """Remove an exchange with its bindings."""
+        self.layer.delete_exchange(exchange)
+
+    def exchange_bind(self, *args: Any, **kwargs: Any) -> None:
+        """Bindings between exchanges are not supported."""
+        raise NotImplementedError("channels:// does not bind exchanges to exchanges")
+
+    exchange_unbind = exchange_bind
+
+    def queue_declare(
+        self,
+        queue: str | None = None,
+        passive: bool = False,
+        durable: bool = False,
+        exclusive: bool = False,
+        auto_delete: bool = False,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> queue_declare_ok_t:
+        """Declare a queue and count its messages; raises ``NotFound`` if ``passive`` and there is none."""
+        queue = queue or f"amq.gen-{uuid()}"
+        if not passive:
+            self.layer.declare_queue(
+                Queue.declared(queue, auto_delete=auto_delete or exclusive, arguments=arguments)
+            )
+        elif not self.layer.has_queue(queue):
+            raise NotFound(f"no queue {queue!r}", (50, 10), "Channel.queue_declare")
+        return queue_declare_ok_t(queue, self.layer.size(queue), 0)
+
+    def queue_bind(
+        self,
+        queue: str,
+        exchange: str | None = None,
+        routing_key: str = "",
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Bind a queue to an exchange."""
+        self.layer.bind(Binding(exchange or "amq.direct", routing_key or "", queue))
+
+    def queue_unbind(
+        self,
+        queue: str,
+        exchange: str | None = None,
+        routing_key: str = "",
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Remove a binding."""
+        self.layer.unbind(Binding(exchange or "amq.direct", routing_key or "", queue))
+
+    def queue_delete(
+        self, queue: str, if_unused: bool = False, if_empty: bool = False, **kwargs: Any
+    ) -> None:
+        """Remove a queue with its bindings and messages."""
+        if not (if_empty and self.layer.size(queue)):
+            self.layer.delete_queue(queue)
+
+    def queue_purge(self, queue: str, **kwargs: Any) -> int:
+        """Remove the waiting messages of a queue and return how many there were."""
+        return self.layer.purge(queue)
+
+    def after_reply_message_received(self, queue: str) -> None:
+        """Remove the reply queue of a finished remote control command."""
+        self.queue_delete(queue)
+
+    def prepare_queue_arguments(self, arguments: dict[str, Any], **kwargs: Any) -> Any:
+        """Translate kombu's queue options into the arguments of AMQP."""
+        return to_rabbitmq_queue_arguments(arguments, **kwargs)
+
+    # Publishing
+
+    def prepare_message(
+        self,
+        body: Any,
+        priority: int | None = None,
+        content_type: str | None = None,
+        content_encoding: str | None = None,
+        headers: dict[str, Any] | None = None,
+        properties: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Put the parts of a message together."""
+        properties = properties or {}
+        properties.setdefault("delivery_info", {})
+        properties.setdefault("priority", priority or 0)
+        return {
+            "body": body,
+            "content-encoding": content_encoding,
+            "content-type": content_type,
+            "headers": headers or {},
+            "properties": properties,
+        }
+
+    def basic_publish(
+        self, message: dict[str, Any], exchange: str = "", routing_key: str = "", **kwargs: Any
+    ) -> None:
+        """Publish a message.
+
+        Raises:
+            LayerFull, LayerUnreachable: it was not accepted; kombu's retry policy knows both.
+        """
+        message["properties"]["delivery_info"].update(exchange=exchange, routing_key=routing_key)
+        self._publish(exchange or "", routing_key or "", seal(message))
+
+    def _publish(self, exchange: str, routing_key: str, envelope: Envelope) -> None:
+        priority = _priority(envelope)
+        if exchange:
+            self.layer.route(exchange, routing_key, priority, envelope)
+        else:
+            self.layer.send(routing_key, priority, envelope)
+
+    # Consuming
+
+    def basic_qos(
+        self, prefetch_size: int = 0, prefetch_count: int = 0, apply_global: bool = False
+    ) -> None:
+        """Set how many messages may be unacknowledged at once; 0 is no limit."""
+        self.qos.prefetch_count = prefetch_count
+        self.inbox.pump()
+
+    def basic_consume(
+        self,
+        queue: str,
+        no_ack: bool = False,
+        callback: Callable[[Message], Any] | None = None,
+        consumer_tag: str | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Deliver the messages of a queue to ``callback``."""
+        consumer_tag = consumer_tag or uuid()
+        self.inbox.add(consumer_tag, queue, no_ack, callback)
+        return consumer_tag
+
+    def basic_cancel(self, consumer_tag: str, **kwargs: Any) -> None:
+        """Stop a consumer; what it had not been given yet goes back into the queue."""
+        queue = self.inbox.remove(consumer_tag)
+        if queue is not None and self.layer.topology.queue(queue).auto_delete:
+            self.layer.delete_queue(queue)
+
+    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Message | None:
+        """Take one message from a queue, or ``None`` if it is empty."""
+        while (delivery := self.layer.get(queue)) is not None:
+            message = self.open(delivery)
+            if message is not None:
+                if not no_ack:
+                    self.qos.append(message)
+                return message
+        return None
+
+    def open(self, delivery: Delivery) -> Message | None:
+        """Make a message of a delivery, or dispose of it and return ``None`` if it is undecodable or dead."""
+        try:
+            envelope = self.layer.decode(delivery)
+        except UndecodableMessage as exc:
+            logger.error("Dropped an undecodable message from queue %r: %s", delivery.queue, exc)
+            return None
+        if self._is_dead(delivery, envelope):
+            self._bury(delivery, envelope, "expired")
+            return None
+        return self.Message(envelope, delivery, self, next(self._delivery_tags))
+
+    def message_to_python(self, message: Message) -> Message:
+        """Messages come ready."""
+        return message
+
+    def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
+        """Be done with a message, or with all until that one."""
+        for tag in self.qos.up_to(delivery_tag) if multiple else (delivery_tag,):
+            self.qos.ack(tag)
+        self.inbox.pump()
+
+    def basic_reject(self, delivery_tag: int, requeue: bool = False) -> None:
+        """Put a message back in its place, or drop it to the queue's dead letters."""
+        message = self.qos.get(delivery_tag)
+        if message is not None:
+            if requeue:
+                self._redeliver(message)
+            else:
+                self._bury(message.delivery, message.envelope, "rejected")
+            self.qos.ack(delivery_tag)
+        self.inbox.pump()
+
+    def basic_recover(self, requeue: bool = False) -> None:
+        """Put all unacknowledged messages back."""
+        if not requeue:
+            raise NotImplementedError("channels:// does not support recover(requeue=False)")
+        self.restore_unacked()
+
+    def restore_unacked(self) -> None:
+        """Put all unacknowledged messages back; those that the layer does not take are logged."""
+        for message in self.qos.unacked():
+            try:
+                self._redeliver(message)
+            except TransportError as exc:
+                logger.error(
+                    "Message %s of queue %r could not be handed back: %s",
+                    message.properties.get("correlation_id"),
+                    message.delivery.queue,
+                    exc,
+                )
+            self.qos.ack(message.delivery_tag)
+
+    def flow(self, active: bool = True) -> None:
+        """Flow control is not supported; the prefetch count does that."""
+        raise NotImplementedError("channels:// does not support flow")
+
+    # Life
+
+    def tick(self, *, renew: bool) -> None:
+        """Look after deadlines, and after the leases of the queues if ``renew``."""
+        self.inbox.tick()
+        queues = self.inbox.queues
+        if renew and queues and self.inbox.is_connected:
+            with suppress(TransportError):
+                self.layer.renew(queues)
+
+    def close(self) -> None:
+        """Stop consuming and hand back everything unacknowledged."""
+        if self.closed:
+            return
+        self.closed = True
+        for consumer_tag in self.inbox.tags:
+            with suppress(TransportError):
+                self.basic_cancel(consumer_tag)
+        self.inbox.close()
+        self.restore_unacked()
+        if self.connection is not None:
+            self.connection.close_channel(self)
+
+    def _redeliver(self, message: Message) -> None:
+        self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
+
+    def _is_dead(self, delivery: Delivery, envelope: Envelope) -> bool:
+        limits = [self.layer.topology.queue(delivery.queue).message_ttl]
+        expiration = envelope["properties"].get("expiration")
+        if expiration is not None:
+            limits.append(float(expiration) / 1000)
+        return any(limit is not None and delivery.age > limit for limit in limits)
+
+    def _bury(self, delivery: Delivery, envelope: Envelope, reason: str) -> None:
+        queue = self.layer.topology.queue(delivery.queue)
+        if queue.dead_letter_exchange is None:
+            return
+        info = envelope["properties"].get("delivery_info") or {}
+        routing_key = queue.dead_letter_routing_key
+        if routing_key is None:
+            routing_key = info.get("routing_key", "")
+        self._publish(
+            queue.dead_letter_exchange,
+            routing_key,
+            _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason),
+        )
+
+
+def _priority(envelope: Envelope) -> int:
+    try:
+        return max(0, min(int(envelope["properties"]["priority"]), MAX_PRIORITY))
+    except (KeyError, TypeError, ValueError):
+        return 0
+
+
+def _dead_letter(
+    envelope: Envelope, exchange: str, routing_key: str, queue: str, reason: str
+) -> Envelope:
+    # The names of the headers are RabbitMQ's.
+    properties = {key: val for key, val in envelope["properties"].items() if key != "expiration"}
+    properties["delivery_info"] = {"exchange": exchange, "routing_key": routing_key}
+    first_death = {"x-first-death-queue": queue, "x-first-death-reason": reason}
+    return {**envelope, "headers": {**first_death, **envelope["headers"]}, "properties": properties}

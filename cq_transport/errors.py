@@ -1,0 +1,34 @@
+"""Errors of the transport.
+
+    TransportError
+    ├── LayerMisconfigured   the settings cannot work; nothing was sent
+    ├── LayerUnreachable     the layer does not answer; kombu reconnects and retries
+    └── LayerFull            the queue is at its capacity; kombu retries, then gives up
+
+Celery's publish retry policy sees ``LayerUnreachable`` as a connection error and ``LayerFull`` as a
+channel error; when it gives up, both reach the caller as ``kombu.exceptions.OperationalError``.
+"""
+
+from __future__ import annotations
+
+from kombu.exceptions import KombuError
+
+
+class TransportError(KombuError):
+    """Base class of every error that this package raises."""
+
+
+class LayerMisconfigured(TransportError):
+    """The broker URL or the channel layer it names cannot carry tasks; the message says what to change."""
+
+
+class LayerUnreachable(TransportError):
+    """The channel layer did not answer in time; nothing is known to be lost, publish again."""
+
+
+class LayerFull(TransportError):
+    """The queue holds as many messages as the layer's capacity allows; raise the capacity or add workers."""
+
+
+class UndecodableMessage(TransportError):
+    """The bytes found on a queue's channel are no message of this transport; they were dropped."""

@@ -1,0 +1,202 @@
+"""What a channel consumes: its consumers, the messages that wait for them, and the reader that brings more."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cq_transport.errors import TransportError
+from cq_transport.layers.base import Delivery, Reader
+from cq_transport.message import Message
+
+if TYPE_CHECKING:
+    from cq_transport.channel import Channel
+
+#: Messages that are taken in advance where the prefetch count is not limited.
+UNLIMITED = 64
+#: Seconds of deliveries in one turn of the event loop: a solo pool runs tasks inside them, and shutdown, timers and
+#: remote control wait for the end of the turn.
+TURN = 0.05
+
+
+class Subscription(NamedTuple):
+    """A consumer of one queue."""
+
+    queue: str
+    no_ack: bool
+    callback: Callable[[Message], Any] | None
+
+
+class Inbox:
+    """Takes messages within the channel's window and gives them to its consumers.
+
+    Args:
+        channel: whose inbox it is.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._watcher = channel.connection.watcher
+        self._subscriptions: dict[str, Subscription] = {}
+        self._waiting: deque[Delivery] = deque()
+        self._reader: Reader | None = None
+        self._changed = False
+        self._holding = False
+        self._going_on = False
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags of the consumers."""
+        return list(self._subscriptions)
+
+    @property
+    def queues(self) -> list[str]:
+        """The queues that are consumed, each once."""
+        return list(dict.fromkeys(found.queue for found in self._subscriptions.values()))
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the reader reaches the layer."""
+        return self._reader is not None and self._reader.is_connected
+
+    def add(
+        self, tag: str, queue: str, no_ack: bool, callback: Callable[[Message], Any] | None
+    ) -> None:
+        """Add a consumer; reading begins at the next turn."""
+        self._subscriptions[tag] = Subscription(queue, no_ack, callback)
+        self._changed = True
+
+    def remove(self, tag: str) -> str | None:
+        """Remove a consumer; return its queue if nobody else here consumes it."""
+        subscription = self._subscriptions.pop(tag, None)
+        if subscription is None or subscription.queue in self.queues:
+            return None
+        self._changed = True
+        self._stop_reading()
+        return subscription.queue
+
+    # The reader's side
+
+    def window(self) -> int:
+        """Return the prefetch count."""
+        return self._channel.qos.prefetch_count
+
+    def room(self) -> int:
+        """Return how many more messages may be taken now; negative if there are too many."""
+        qos = self._channel.qos
+        if qos.is_overridden:  # how many it will allow is not known: one at a time
+            return (1 if qos.can_consume() else 0) - len(self._waiting)
+        limit = qos.prefetch_count
+        return limit - len(qos) - len(self._waiting) if limit else UNLIMITED - len(self._waiting)
+
+    def arrived(self, deliveries: Sequence[Delivery]) -> None:
+        """Take over messages; a surplus goes back into its queue."""
+        self._waiting.extend(deliveries)
+        if self._holding:
+            return
+        while self._waiting and self.room() < 0:
+            self._channel.layer.restore(self._waiting.pop())
+        self.pump()
+        if self._watcher.has_hub:
+            self.deliver()
+
+    # The consumers' side
+
+    def pump(self, eager: bool = False) -> None:
+        """Let the reader fill the window."""
+        if self._changed:
+            self._start_reading()
+        if self._reader is not None and self._subscriptions and not self._holding:
+            self._reader.pump(eager)
+
+    def deliver(self) -> None:
+        """Deliver what is waiting, for one turn of the event loop."""
+        self._going_on = False
+        end = monotonic() + TURN
+        while self.deliver_one():
+            if self._waiting and monotonic() > end:
+                self._go_on()
+                break
+
+    def deliver_one(self) -> bool:
+        """Deliver one message if one is waiting and the window is open; tell whether one was."""
+        while self._waiting and self._channel.qos.can_consume():
+            delivery = self._waiting.popleft()
+            subscription = self._subscription_for(delivery.queue)
+            if subscription is None:
+                self._channel.layer.restore(delivery)
+                continue
+            message = self._channel.open(delivery)
+            if message is None:
+                continue
+            if not subscription.no_ack:
+                self._channel.qos.append(message)
+            if subscription.callback is not None:
+                subscription.callback(message)
+            return True
+        return False
+
+    def turn(self) -> None:
+        """Do what is due at each turn of the event loop."""
+        self.pump()
+        if self._waiting and not self._going_on:
+            self.deliver()
+
+    def tick(self) -> None:
+        """Let the reader look after its deadlines."""
+        if self._reader is not None:
+            self._reader.tick()
+
+    def close(self) -> None:
+        """Stop reading for good; what was not delivered goes back."""
+        self._stop_reading()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _go_on(self) -> None:
+        if not self._going_on:
+            self._going_on = True
+            self._watcher.call_soon(self.deliver)
+
+    def _subscription_for(self, queue: str) -> Subscription | None:
+        found = [tag for tag, other in self._subscriptions.items() if other.queue == queue]
+        if not found:
+            return None
+        if len(found) > 1:  # the next message is the next consumer's
+            self._subscriptions[found[0]] = self._subscriptions.pop(found[0])
+            return self._subscriptions[found[0]]
+        return self._subscriptions[found[0]]
+
+    def _start_reading(self) -> None:
+        self._changed = False
+        if self._reader is None:
+            if not self._subscriptions:
+                return
+            self._reader = self._channel.layer.reader(self, self._watcher)
+        self._hold()
+        self._reader.consume(self.queues)
+        self._holding = False
+
+    def _stop_reading(self) -> None:
+        if self._reader is not None:
+            self._hold()
+            self._reader.stop()
+            self._holding = False
+        self._put_back()
+
+    def _hold(self) -> None:
+        # What the reader hands over while it stops is not delivered in the middle of that.
+        self._holding = True
+
+    def _put_back(self) -> None:
+        consumed = set(self.queues)
+        keep = [found for found in self._waiting if found.queue in consumed]
+        back = [found for found in self._waiting if found.queue not in consumed]
+        self._waiting = deque(keep)
+        for delivery in back:
+            with suppress(TransportError):
+                self._channel.layer.restore(delivery)

@@ -1,0 +1,251 @@
+"""Requests to one Redis host whose answers may be read later.
+
+Every request is kept until its answer is known. When the connection is lost, what is not answered is sent again on a new one,
+in order; the scripts' sequence numbers keep that from storing a message twice. Threads share a pipe: one writes while another
+reads, and whoever waits reads the answers of the others on the way.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+from cq_transport.errors import LayerUnreachable
+from cq_transport.forks import reset_in_children
+from cq_transport.layers.redis import scripts
+from cq_transport.layers.redis.link import Link
+
+#: Requests without an answer beyond which the next one waits.
+MAX_PENDING = 1000
+#: Seconds after a failed attempt to connect in which no other is made: callers fail at once.
+RECONNECT_PAUSE = 0.25
+
+
+class Request:
+    """A command that was sent, and its answer once it is there."""
+
+    __slots__ = ("answer", "done", "packed", "sent_at")
+
+    def __init__(self, packed: Any) -> None:
+        self.packed = packed
+        self.answer: Any = None
+        self.done = False
+        self.sent_at = 0.0
+
+    def answered(self, answer: Any) -> None:
+        """Take the answer."""
+        self.answer, self.done = answer, True
+
+    def lost(self) -> None:
+        """Get ready to be sent again, after a connection broke before the answer."""
+
+
+class Pipe:
+    """A pipelined connection to one host.
+
+    Args:
+        make_connection: makes a redis-py connection.
+        timeout: seconds after which an unanswered request means that the connection is dead.
+    """
+
+    def __init__(self, make_connection: Callable[[], Any], timeout: float) -> None:
+        self._link = Link(make_connection)
+        self._timeout = timeout
+        self._begin()
+        reset_in_children(self)
+
+    def _begin(self) -> None:
+        # Order: reading before writing. Whoever reconnects holds both.
+        self._reading = threading.RLock()
+        self._writing = threading.RLock()
+        self._pending: deque[Request] = deque()
+        self._next_attempt = 0.0
+        self.last_answer = 0.0
+
+    def reset_after_fork(self) -> None:
+        """Begin anew in a child; the parent's connection and requests stay the parent's."""
+        self._begin()
+        self._link.close()
+
+    @property
+    def pending(self) -> int:
+        """The number of requests without an answer."""
+        return len(self._pending)
+
+    def connect(self) -> None:
+        """Make sure that there is a connection, without looking at its health.
+
+        Raises:
+            LayerUnreachable: the host does not answer.
+        """
+        if not self._link.is_connected:
+            with self._reading, self._writing:
+                if not self._link.is_connected:
+                    self._reconnect()
+
+    def pack(self, *command: Any) -> Any:
+        """Return ``command`` in Redis' protocol."""
+        self.connect()
+        return self._link.pack(*command)
+
+    def submit(self, request: Request) -> None:
+        """Send ``request``; its answer is read later.
+
+        Raises:
+            LayerUnreachable: it could not be sent, and will not be.
+        """
+        if len(self._pending) >= MAX_PENDING:
+            self.wait(self._pending[0])
+        if not self._pending:
+            self._notice_end()
+        request.sent_at = monotonic()
+        try:
+            with self._writing:
+                self._pending.append(request)
+                self._link.write(request.packed)
+        except LayerUnreachable:
+            self._recover(request)
+
+    def wait(self, request: Request) -> Any:
+        """Return the answer to ``request``.
+
+        Raises:
+            LayerUnreachable: there is none, even on a new connection; the request is given up.
+        """
+        deadline, attempts = monotonic() + self._timeout, 2
+        while not request.done:
+            with self._reading:
+                if request.done:
+                    break
+                try:
+                    if not self._link.readable(max(0.0, deadline - monotonic())):
+                        raise LayerUnreachable("the channel layer's Redis does not answer")
+                    self._read_one()
+                    continue
+                except LayerUnreachable:
+                    attempts -= 1
+                    if not attempts:
+                        self._link.close()
+                        self._give_up(request)
+                        raise
+                    self._recover(request)
+                    deadline = monotonic() + self._timeout
+        return request.answer
+
+    def call(self, *command: Any) -> Any:
+        """Send ``command`` and return its answer.
+
+        Raises:
+            LayerUnreachable: there is none.
+            redis.exceptions.ResponseError: the server refuses it.
+        """
+        return self.call_all([command])[0]
+
+    def call_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        """Send several commands in one round trip and return their answers; raises like ``call``."""
+        requests = [Request(self.pack(*command)) for command in commands]
+        for request in requests:
+            self.submit(request)
+        answers = [self.wait(request) for request in requests]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    def poll(self) -> None:
+        """Read the answers that have come, without waiting; losses are left to whoever waits next."""
+        if not self._pending or not self._reading.acquire(blocking=False):
+            return
+        try:
+            while self._pending and self._link.is_connected and self._link.readable():
+                self._read_one()
+        except LayerUnreachable:
+            pass
+        finally:
+            self._reading.release()
+
+    def nurse(self) -> None:
+        """Do for requests that nobody waits for what a waiting caller would do: read, or reconnect and send again.
+
+        Raises:
+            LayerUnreachable: the layer is away; what is pending stays pending.
+        """
+        self.poll()
+        with self._reading, self._writing:
+            if not self._pending:
+                return
+            overdue = monotonic() - self._pending[0].sent_at > self._timeout
+            if overdue or not self._link.is_connected:
+                self._reconnect()
+
+    def close(self) -> None:
+        """Close the connection and give up what is pending."""
+        with self._reading, self._writing:
+            self._pending.clear()
+            self._link.close()
+
+    def _notice_end(self) -> None:
+        # Where nothing was asked, the only thing to read is the end of the connection.
+        if self._reading.acquire(blocking=False):
+            try:
+                with self._writing:
+                    if not self._pending and self._link.is_connected and self._link.readable():
+                        self._link.close()
+            finally:
+                self._reading.release()
+
+    def _read_one(self) -> None:
+        answer = self._link.read()
+        request = self._pending.popleft()
+        self.last_answer = monotonic()
+        if isinstance(answer, NoScriptError):
+            self._load_scripts_and_repeat(request)
+            return
+        request.answered(answer)
+
+    def _load_scripts_and_repeat(self, request: Request) -> None:
+        with self._writing:
+            for script in scripts.ALL:
+                self._pending.append(Request(None))
+                self._link.write(self._link.pack("SCRIPT", "LOAD", script.source))
+            self._pending.append(request)
+            self._link.write(request.packed)
+
+    def _recover(self, request: Request) -> None:
+        with self._reading, self._writing:
+            if request.done:
+                return
+            try:
+                self._reconnect()
+            except LayerUnreachable:
+                self._give_up(request)
+                raise
+
+    def _give_up(self, request: Request) -> None:
+        try:
+            self._pending.remove(request)
+        except ValueError:
+            pass
+
+    def _reconnect(self) -> None:
+        if monotonic() < self._next_attempt:
+            raise LayerUnreachable("the channel layer's Redis was unreachable a moment ago")
+        try:
+            self._link.connect()
+            self.last_answer = 0.0  # whoever publishes next waits, and sees that it works
+            pending = [request for request in self._pending if request.packed is not None]
+            self._pending.clear()
+            self._pending.extend(pending)
+            now = monotonic()
+            for request in pending:
+                request.sent_at = now
+                request.lost()
+                self._link.write(request.packed)
+        except LayerUnreachable:
+            self._next_attempt = monotonic() + RECONNECT_PAUSE
+            raise

@@ -1,0 +1,191 @@
+"""The kombu transport ``channels://``."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from contextlib import suppress
+from importlib.metadata import version
+from time import monotonic
+from typing import Any
+from weakref import WeakSet
+
+from kombu.transport import base
+
+from cq_transport.channel import Channel
+from cq_transport.errors import LayerFull, LayerUnreachable, TransportError
+from cq_transport.exits import at_exit
+from cq_transport.layers import task_layer
+from cq_transport.layers.base import TaskLayer
+from cq_transport.options import Address, Options
+from cq_transport.topology import EXCHANGE_TYPES
+from cq_transport.watcher import DescriptorWatcher
+
+#: Seconds between two looks at deadlines.
+TICK = 1.0
+#: Ticks between two renewals of leases; also the longest time for which a flushed layer does not know our bindings.
+RENEW_EVERY = 5
+
+
+class Management(base.Management):  # type: ignore[misc]
+    """What kombu's management interface asks for."""
+
+    def get_bindings(self) -> list[dict[str, str]]:
+        """Return the bindings that this process has declared."""
+        return [
+            {"destination": found.queue, "source": found.exchange, "routing_key": found.routing_key}
+            for found in self.transport.layer.topology.bindings()
+        ]
+
+
+class Transport(base.Transport):  # type: ignore[misc]
+    """Carries kombu's channels over a Django Channels layer."""
+
+    Channel = Channel
+    Management = Management
+
+    can_parse_url = True
+    # Celery asks for these names to decide about gossip, mingle, fanout events and worker_disable_prefetch.
+    driver_type = "redis"
+    driver_name = "channels"
+
+    connection_errors = (*base.Transport.connection_errors, LayerUnreachable)
+    channel_errors = (*base.Transport.channel_errors, LayerFull)
+    recoverable_connection_errors = (LayerUnreachable,)
+    recoverable_channel_errors = (LayerFull,)
+
+    implements = base.Transport.implements.extend(
+        asynchronous=True, exchange_type=frozenset(EXCHANGE_TYPES), heartbeats=False
+    )
+
+    layer: TaskLayer
+
+    def __init__(self, client: Any, **kwargs: Any) -> None:
+        super().__init__(client, **kwargs)
+        self.watcher = DescriptorWatcher()
+        self.channels: list[Channel] = []
+        self.channel_ids = itertools.count(1)
+        self._hub: Any = None
+        self._timer: Any = None
+        self._ticks = 0
+        self._next_tick = 0.0
+        _handed_back_at_exit.add(self)
+
+    # Connections and channels
+
+    def establish_connection(self) -> Transport:
+        """Reach the layer.
+
+        Raises:
+            LayerUnreachable: it does not answer.
+            LayerMisconfigured: there is none, or it cannot hold tasks.
+        """
+        self.options = Options.parse(self.client.transport_options)
+        self.layer = task_layer(self._address, self.options)
+        self.layer.connect()
+        return self
+
+    def close_connection(self, connection: Transport) -> None:
+        """Close all channels; messages on their way get a moment to arrive."""
+        for channel in list(self.channels):
+            channel.close()
+        self.unregister_from_event_loop(self, self._hub)
+        with suppress(TransportError):
+            self.layer.flush(self.options.publish_timeout)
+        self.watcher.close()
+        self.watcher = DescriptorWatcher()
+
+    def create_channel(self, connection: Transport) -> Channel:
+        """Open a channel."""
+        channel = self.Channel(self)
+        self.channels.append(channel)
+        return channel
+
+    def close_channel(self, channel: Channel) -> None:
+        """Forget a channel that was closed."""
+        with suppress(ValueError):
+            self.channels.remove(channel)
+        channel.connection = None
+
+    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
+        """Return the broker URL; it holds an alias and a namespace, never a password."""
+        return str(self._address)
+
+    def driver_version(self) -> str:
+        """Return the version of Channels."""
+        return version("channels")
+
+    @property
+    def _address(self) -> Address:
+        return Address.parse(self.client.hostname, self.client.virtual_host)
+
+    # Waiting
+
+    def register_with_event_loop(self, connection: Transport, loop: Any) -> None:
+        """Let Celery's event loop wait for messages."""
+        if self._hub is loop:
+            return
+        self._hub = loop
+        self.watcher.attach(loop)
+        loop.on_tick.add(self._on_turn)
+        self._timer = loop.call_repeatedly(TICK, self._on_tick)
+
+    def unregister_from_event_loop(self, connection: Transport, loop: Any) -> None:
+        """Leave the event loop."""
+        if self._hub is not None:
+            self._hub.on_tick.discard(self._on_turn)
+            self._timer.cancel()
+            self.watcher.detach()
+            self._hub = self._timer = None
+
+    def drain_events(self, connection: Transport, timeout: float | None = None, **kwargs: Any) -> None:
+        """Deliver one message.
+
+        Args:
+            timeout: seconds to wait for one; ``None`` waits for ever.
+
+        Raises:
+            socket.timeout: none came.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        waited = False
+        while not self._deliver_one():
+            remaining = TICK if deadline is None else deadline - monotonic()
+            if waited and remaining <= 0:
+                raise socket.timeout("no message came in time")
+            waited = True
+            for channel in list(self.channels):
+                channel.inbox.pump(eager=True)
+            if monotonic() >= self._next_tick:
+                self._next_tick = monotonic() + TICK
+                self._on_tick()
+            self.watcher.wait(max(0.0, min(remaining, TICK)))
+
+    def _deliver_one(self) -> bool:
+        for index, channel in enumerate(self.channels):
+            if channel.inbox.deliver_one():
+                self.channels.append(self.channels.pop(index))  # the others come first next time
+                return True
+        return False
+
+    def _on_turn(self, *args: Any) -> None:
+        for channel in list(self.channels):
+            channel.inbox.turn()
+
+    def _on_tick(self) -> None:
+        self._ticks += 1
+        for channel in list(self.channels):
+            channel.tick(renew=self._ticks % RENEW_EVERY == 0)
+
+
+_handed_back_at_exit: WeakSet[Transport] = WeakSet()
+
+
+def _hand_back_at_exit() -> None:
+    for transport in list(_handed_back_at_exit):
+        for channel in list(transport.channels):
+            with suppress(Exception):
+                channel.close()
+
+
+at_exit(_hand_back_at_exit, priority=20)
