@@ -29,14 +29,12 @@ logger = get_logger(__name__)
 MAX_PRIORITY = 9
 
 
-class Channel(StdChannel):  # type: ignore[misc]
+class Channel(StdChannel):
     """Declares, publishes and consumes over one transport.
 
     Args:
         connection: the transport.
     """
-
-    Message = Message
 
     def __init__(self, connection: Transport) -> None:
         self.connection: Any = connection
@@ -77,9 +75,7 @@ class Channel(StdChannel):  # type: ignore[misc]
             )
         self.layer.declare_exchange(exchange, type)
 
-    def exchange_delete(
-        self, exchange: str, if_unused: bool = False, nowait: bool = False
-    ) -> None:
+    def exchange_delete(self, exchange: str, if_unused: bool = False, nowait: bool = False) -> None:
         """Remove an exchange with its bindings."""
         self.layer.delete_exchange(exchange)
 
@@ -99,7 +95,9 @@ class Channel(StdChannel):  # type: ignore[misc]
         arguments: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> queue_declare_ok_t:
-        """Declare a queue and count its messages; raises ``NotFound`` if ``passive`` and there is none."""
+        """Declare a queue and count its messages; raises ``NotFound`` if ``passive`` and there is
+        none.
+        """
         queue = queue or f"amq.gen-{uuid()}"
         if not passive:
             self.layer.declare_queue(
@@ -230,7 +228,9 @@ class Channel(StdChannel):  # type: ignore[misc]
         return None
 
     def open(self, delivery: Delivery) -> Message | None:
-        """Make a message of a delivery, or dispose of it and return ``None`` if it is undecodable or dead."""
+        """Make a message of a delivery, or dispose of it and return ``None`` if it is undecodable
+        or dead.
+        """
         try:
             envelope = self.layer.decode(delivery)
         except UndecodableMessage as exc:
@@ -239,7 +239,7 @@ class Channel(StdChannel):  # type: ignore[misc]
         if self._is_dead(delivery, envelope):
             self._bury(delivery, envelope, "expired")
             return None
-        return self.Message(envelope, delivery, self, next(self._delivery_tags))
+        return Message(envelope, delivery, self, next(self._delivery_tags))
 
     def message_to_python(self, message: Message) -> Message:
         """Messages come ready."""

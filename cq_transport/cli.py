@@ -1,4 +1,6 @@
-"""``celery cq``: loaded by every ``celery`` command line before it connects, which is how all of them know ``channels://``."""
+"""``celery cq``: loaded by every ``celery`` command line before it connects, which is how all of
+them know ``channels://``.
+"""
 
 from __future__ import annotations
 

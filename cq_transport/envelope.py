@@ -1,8 +1,8 @@
 """A kombu message as a channel layer message, and back.
 
-A layer that packs with msgpack (the default) takes headers and bodies as they are. What it refuses (dates or UUIDs in
-headers, bytes under a JSON serializer, integers over 64 bits) travels in the portable form: headers and properties as
-one JSON text of kombu's, bytes as base64.
+A layer that packs with msgpack (the default) takes headers and bodies as they are. What it refuses
+(dates or UUIDs in headers, bytes under a JSON serializer, integers over 64 bits) travels in the
+portable form: headers and properties as one JSON text of kombu's, bytes as base64.
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def _portable(envelope: Envelope) -> Envelope:
-    meta = {key: value for key, value in envelope.items() if key not in ("type", "body", "meta", "body64")}
+    meta = {
+        key: value
+        for key, value in envelope.items()
+        if key not in ("type", "body", "meta", "body64")
+    }
     body, encoded = envelope["body"], isinstance(envelope["body"], (bytes, bytearray, memoryview))
     return {
         "type": MESSAGE_TYPE,

@@ -19,7 +19,7 @@ class TransportError(KombuError):
 
 
 class LayerMisconfigured(TransportError):
-    """The broker URL or the channel layer it names cannot carry tasks; the message says what to change."""
+    """The broker URL, or the layer it names, cannot carry tasks; the message says what to change."""
 
 
 class LayerUnreachable(TransportError):
@@ -27,7 +27,7 @@ class LayerUnreachable(TransportError):
 
 
 class LayerFull(TransportError):
-    """The queue holds as many messages as the layer's capacity allows; raise the capacity or add workers."""
+    """The queue is at the layer's capacity; raise the capacity or add workers."""
 
 
 class UndecodableMessage(TransportError):

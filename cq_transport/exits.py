@@ -9,7 +9,10 @@ from billiard import util as billiard_util
 
 
 def at_exit(function: Callable[[], None], priority: int = 10) -> None:
-    """Call ``function`` when this process, and not a child of it, ends; higher priorities come first."""
-    # Both run at the ordinary end; a pool's children leave by os._exit() and run only those of their own library.
+    """Call ``function`` when this process, and not a child of it, ends; higher priorities come
+    first.
+    """
+    # Both run at the ordinary end; a pool's children leave by os._exit() and run only those of
+    # their own library.
     multiprocessing_util.Finalize(None, function, exitpriority=priority)
     billiard_util.Finalize(None, function, exitpriority=priority)

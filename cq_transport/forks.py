@@ -1,4 +1,6 @@
-"""What must begin anew in a forked child: connections, locks and whatever is under way belong to the parent."""
+"""What must begin anew in a forked child: connections, locks and whatever is under way belong to
+the parent.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a channel consumes: its consumers, the messages that wait for them, and the reader that brings more."""
+"""What a channel consumes: its consumers, the messages that wait for them, and the reader that
+brings more.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 #: Messages that are taken in advance where the prefetch count is not limited.
 UNLIMITED = 64
-#: Seconds of deliveries in one turn of the event loop: a solo pool runs tasks inside them, and shutdown, timers and
-#: remote control wait for the end of the turn.
+#: Seconds of deliveries in one turn of the event loop: a solo pool runs tasks inside them, and
+#: shutdown, timers and remote control wait for the end of the turn.
 TURN = 0.05
 
 

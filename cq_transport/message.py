@@ -10,7 +10,7 @@ from cq_transport.envelope import REDELIVERED, Envelope
 from cq_transport.layers.base import Delivery
 
 
-class Message(KombuMessage):  # type: ignore[misc]
+class Message(KombuMessage):
     """A kombu message that knows where it came from.
 
     Args:
@@ -20,12 +20,14 @@ class Message(KombuMessage):  # type: ignore[misc]
         delivery_tag: by which the channel knows it until it is acknowledged.
     """
 
-    def __init__(self, envelope: Envelope, delivery: Delivery, channel: Any, delivery_tag: int) -> None:
+    def __init__(
+        self, envelope: Envelope, delivery: Delivery, channel: Any, delivery_tag: int
+    ) -> None:
         properties = envelope["properties"]
         delivery_info = dict(properties.get("delivery_info") or {})
         if envelope.get(REDELIVERED):
             delivery_info["redelivered"] = True
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             body=envelope["body"],
             channel=channel,
             delivery_tag=delivery_tag,

@@ -1,10 +1,10 @@
 """Names of queues, exchanges and bindings as channel and group names.
 
-Channels allows only ASCII letters, digits, ``-``, ``_`` and ``.`` and fewer than 100 characters. Names in
-Celery have no such limits, so every other character is written as ``_`` and the two hexadecimal digits of each
-of its UTF-8 bytes; a name that gets too long keeps its beginning and ends in ``_h`` and a digest. ``_`` is thus
-always followed by upper-case hexadecimal digits, or by a lower-case letter that marks a part we add: no two names
-collide.
+Channels allows only ASCII letters, digits, ``-``, ``_`` and ``.`` and fewer than 100 characters.
+Names in Celery have no such limits, so every other character is written as ``_`` and the two
+hexadecimal digits of each of its UTF-8 bytes; a name that gets too long keeps its beginning and
+ends in ``_h`` and a digest. ``_`` is thus always followed by upper-case hexadecimal digits, or by a
+lower-case letter that marks a part we add: no two names collide.
 """
 
 from __future__ import annotations

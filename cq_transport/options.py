@@ -30,7 +30,9 @@ class Address:
             LayerMisconfigured: the URL holds more than an alias and a namespace.
         """
         if not hostname or "://" not in hostname:
-            return cls(hostname or DEFAULT_ALIAS, (virtual_host or "").strip("/") or DEFAULT_NAMESPACE)
+            return cls(
+                hostname or DEFAULT_ALIAS, (virtual_host or "").strip("/") or DEFAULT_NAMESPACE
+            )
         parts = urlsplit(hostname)
         alias = unquote(parts.netloc.rpartition("@")[2])
         namespace = unquote(parts.path).strip("/")
@@ -51,13 +53,15 @@ class Options:
     """The entries of ``broker_transport_options`` that this transport reads.
 
     Args:
-        confirm_publish: wait for the layer's answer to every message. If false, a message after a pause is
-            waited for and a burst is sent without waiting; what is not answered yet is kept and sent again.
+        confirm_publish: wait for the layer's answer to every message. If false, a message after a
+            pause is waited for and a burst is sent without waiting; what is not answered yet is
+            kept, and sent again if need be.
         publish_timeout: seconds after which an unanswered layer counts as unreachable.
         full_timeout: seconds that one publish waits for room in a full queue before ``LayerFull``.
         priority_order: ``redis`` (0 is most urgent) or ``rabbitmq`` (9 is most urgent).
         deadletter_queue: queue for messages that no binding matches; without it they are dropped.
-        transient_capacity: messages that a queue of events, replies or broadcasts holds; the oldest make room.
+        transient_capacity: messages that a queue of events, replies or broadcasts holds; the oldest
+            make room.
     """
 
     confirm_publish: bool = False
@@ -83,7 +87,9 @@ class Options:
             )
         for name in ("publish_timeout", "transient_capacity"):
             if not getattr(parsed, name) > 0:
-                raise LayerMisconfigured(f"broker_transport_options[{name!r}] must be greater than 0.")
+                raise LayerMisconfigured(
+                    f"broker_transport_options[{name!r}] must be greater than 0."
+                )
         return parsed
 
     @property

@@ -8,7 +8,8 @@ from cq_transport.message import Message
 class QoS:
     """Counts unacknowledged messages against the prefetch count.
 
-    Celery replaces ``can_consume`` of an instance under ``worker_disable_prefetch``; everything that takes messages asks it.
+    Celery replaces ``can_consume`` of an instance under ``worker_disable_prefetch``; everything
+    that takes messages asks it.
     """
 
     def __init__(self) -> None:

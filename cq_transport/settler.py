@@ -1,7 +1,8 @@
-"""A thread that looks after messages whose publisher has gone on without waiting for the layer's answer.
+"""A thread that looks after messages whose publisher has gone on without waiting for the layer's
+answer.
 
-One per process, started when it is first needed and asleep while nothing is under way; a forked child starts its own. At the end
-of the process it waits a moment for what is left.
+One per process, started when it is first needed and asleep while nothing is under way; a forked
+child starts its own. At the end of the process it waits a moment for what is left.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Unsettled(Protocol):
         """How many messages the layer has not accepted yet."""
 
     def settle(self) -> None:
-        """Do what can be done for them now, without waiting; raises ``TransportError`` while it fails."""
+        """Do what can be done for them now, without waiting; raises ``TransportError`` while it
+        fails.
+        """
 
 
 class Settler:
@@ -99,12 +102,19 @@ class Settler:
     def _note_failure(self, unsettled: Unsettled, exc: TransportError) -> None:
         if unsettled not in self._failing:
             self._failing.add(unsettled)
-            logger.warning("%d messages are kept until the channel layer accepts them: %s", unsettled.unsettled, exc)
+            logger.warning(
+                "%d messages are kept until the channel layer accepts them: %s",
+                unsettled.unsettled,
+                exc,
+            )
 
     def _at_exit(self) -> None:
         left = self.flush(EXIT_TIMEOUT)
         if left:
-            logger.error("%d messages were not accepted by the channel layer and are lost with this process.", left)
+            logger.error(
+                "%d messages were not accepted by the channel layer; they end with this process.",
+                left,
+            )
             self._active.clear()
 
 

@@ -1,4 +1,6 @@
-"""Exchanges, queues and bindings that this process has declared, and the rules by which messages are routed."""
+"""Exchanges, queues and bindings that this process has declared, and the rules by which messages
+are routed.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,10 @@ class Queue:
     dead_letter_routing_key: str | None = None
 
     @classmethod
-    def declared(
-        cls, name: str, *, auto_delete: bool, arguments: dict[str, Any] | None
-    ) -> Queue:
-        """Read the arguments of a queue declaration; ``x-expires`` and ``x-message-ttl`` are milliseconds."""
+    def declared(cls, name: str, *, auto_delete: bool, arguments: dict[str, Any] | None) -> Queue:
+        """Read the arguments of a queue declaration; ``x-expires`` and ``x-message-ttl`` are
+        milliseconds.
+        """
         arguments = arguments or {}
         expires, ttl = arguments.get("x-expires"), arguments.get("x-message-ttl")
         lease = expires / 1000 if expires else DEFAULT_LEASE
@@ -52,7 +54,9 @@ class Queue:
 
     @property
     def is_transient(self) -> bool:
-        """Whether the queue ends with its consumers: then the oldest messages make room in a full one."""
+        """Whether the queue ends with its consumers: then the oldest messages make room in a full
+        one.
+        """
         return self.lease > 0
 
 
@@ -117,4 +121,3 @@ def _topic(pattern: str) -> re.Pattern[str]:
     words = {"*": r"[^.]*\.", "#": r"(?:[^.]*\.)*"}
     body = "".join(words.get(word) or re.escape(word) + r"\." for word in pattern.split("."))
     return re.compile(body)
-

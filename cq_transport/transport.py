@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import socket
 from contextlib import suppress
 from importlib.metadata import version
 from time import monotonic
@@ -23,11 +22,12 @@ from cq_transport.watcher import DescriptorWatcher
 
 #: Seconds between two looks at deadlines.
 TICK = 1.0
-#: Ticks between two renewals of leases; also the longest time for which a flushed layer does not know our bindings.
+#: Ticks between two renewals of leases; also the longest time for which a flushed layer does not
+#: know our bindings.
 RENEW_EVERY = 5
 
 
-class Management(base.Management):  # type: ignore[misc]
+class Management(base.Management):
     """What kombu's management interface asks for."""
 
     def get_bindings(self) -> list[dict[str, str]]:
@@ -38,19 +38,19 @@ class Management(base.Management):  # type: ignore[misc]
         ]
 
 
-class Transport(base.Transport):  # type: ignore[misc]
+class Transport(base.Transport):
     """Carries kombu's channels over a Django Channels layer."""
 
-    Channel = Channel
     Management = Management
 
     can_parse_url = True
-    # Celery asks for these names to decide about gossip, mingle, fanout events and worker_disable_prefetch.
+    # Celery asks for these names to decide about gossip, mingle, fanout events and
+    # worker_disable_prefetch.
     driver_type = "redis"
     driver_name = "channels"
 
-    connection_errors = (*base.Transport.connection_errors, LayerUnreachable)
-    channel_errors = (*base.Transport.channel_errors, LayerFull)
+    connection_errors: Any = (*base.Transport.connection_errors, LayerUnreachable)
+    channel_errors: Any = (*base.Transport.channel_errors, LayerFull)
     recoverable_connection_errors = (LayerUnreachable,)
     recoverable_channel_errors = (LayerFull,)
 
@@ -58,10 +58,12 @@ class Transport(base.Transport):  # type: ignore[misc]
         asynchronous=True, exchange_type=frozenset(EXCHANGE_TYPES), heartbeats=False
     )
 
+    client: Any
     layer: TaskLayer
+    options: Options
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
-        super().__init__(client, **kwargs)
+        super().__init__(client, **kwargs)  # type: ignore[no-untyped-call]
         self.watcher = DescriptorWatcher()
         self.channels: list[Channel] = []
         self.channel_ids = itertools.count(1)
@@ -97,7 +99,7 @@ class Transport(base.Transport):  # type: ignore[misc]
 
     def create_channel(self, connection: Transport) -> Channel:
         """Open a channel."""
-        channel = self.Channel(self)
+        channel = Channel(self)
         self.channels.append(channel)
         return channel
 
@@ -138,21 +140,23 @@ class Transport(base.Transport):  # type: ignore[misc]
             self.watcher.detach()
             self._hub = self._timer = None
 
-    def drain_events(self, connection: Transport, timeout: float | None = None, **kwargs: Any) -> None:
+    def drain_events(
+        self, connection: Transport, timeout: float | None = None, **kwargs: Any
+    ) -> None:
         """Deliver one message.
 
         Args:
             timeout: seconds to wait for one; ``None`` waits for ever.
 
         Raises:
-            socket.timeout: none came.
+            TimeoutError: none came.
         """
         deadline = None if timeout is None else monotonic() + timeout
         waited = False
         while not self._deliver_one():
             remaining = TICK if deadline is None else deadline - monotonic()
             if waited and remaining <= 0:
-                raise socket.timeout("no message came in time")
+                raise TimeoutError("no message came in time")
             waited = True
             for channel in list(self.channels):
                 channel.inbox.pump(eager=True)

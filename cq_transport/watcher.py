@@ -51,7 +51,9 @@ class DescriptorWatcher:
             self._stop_waiting(fd)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once after ``seconds``; without an event loop the next ``drain_events`` does its work."""
+        """Call ``callback`` once after ``seconds``; without an event loop the next ``drain_events``
+        does its work.
+        """
         if self._hub is not None:
             self._hub.call_later(seconds, callback)
 

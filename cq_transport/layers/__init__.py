@@ -1,6 +1,7 @@
 """Which channel layer serves as a broker in which way.
 
-- ``RedisChannelLayer``: its keys are popped and filled by scripts, each atomic and one round trip (``redis``).
+- ``RedisChannelLayer``: its keys are popped and filled by scripts, each atomic and one round trip
+(``redis``).
 - every other layer: through the public API of Channels, on an event loop of our own (``public``).
 """
 
@@ -36,7 +37,8 @@ def task_layer(address: Address, options: Options) -> TaskLayer:
 
 
 def find_layer(alias: str) -> BaseChannelLayer:
-    """Return the channel layer of an alias; case is ignored where that leaves one, as kombu lowers host names.
+    """Return the channel layer of an alias; case is ignored where that leaves one, as kombu lowers
+    host names.
 
     Raises:
         LayerMisconfigured: there is none.
@@ -78,8 +80,9 @@ def is_redis(layer: BaseChannelLayer) -> bool:
 def _adapt(layer: BaseChannelLayer, namespace: str, options: Options) -> TaskLayer:
     if is_pubsub(layer):
         raise LayerMisconfigured(
-            "RedisPubSubChannelLayer keeps no messages for workers that are away, so it would lose tasks. "
-            "Give tasks a layer of their own with BACKEND 'channels_redis.core.RedisChannelLayer'."
+            "RedisPubSubChannelLayer keeps no messages for workers that are away, so it would lose "
+            "tasks. Give tasks a layer of their own with "
+            "BACKEND 'channels_redis.core.RedisChannelLayer'."
         )
     if is_redis(layer):
         from cq_transport.layers.redis.layer import RedisTaskLayer

@@ -1,4 +1,6 @@
-"""What the transport needs of a channel layer: the narrow waist between kombu's side and the layers' side."""
+"""What the transport needs of a channel layer: the narrow waist between kombu's side and the
+layers' side.
+"""
 
 from __future__ import annotations
 

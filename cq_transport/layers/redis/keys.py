@@ -1,7 +1,8 @@
 """The keys under which a namespace lives in Redis.
 
-Messages lie where ``RedisChannelLayer`` looks for them: prefix and channel name. What the transport adds has a colon behind the
-prefix, which no channel name can hold, so that ``layer.flush()`` removes it too.
+Messages lie where ``RedisChannelLayer`` looks for them: prefix and channel name. What the transport
+adds has a colon behind the prefix, which no channel name can hold, so that ``layer.flush()``
+removes it too.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ class RedisTaskLayer:
     """One namespace on a ``RedisChannelLayer``, for one process.
 
     Args:
-        layer: the project's channel layer; its hosts, prefix, serializer, capacities and expiry apply.
-        namespace: the part of the broker URL behind the alias.
-        options: the transport options.
+        layer: the project's channel layer; its hosts, prefix, serializer, capacities and expiry
+            apply. namespace: the part of the broker URL behind the alias. options: the transport
+            options.
     """
 
     def __init__(self, layer: RedisChannelLayer, namespace: str, options: Options) -> None:
@@ -59,7 +59,9 @@ class RedisTaskLayer:
             host.call("PING")
 
     def flush(self, timeout: float) -> None:
-        """Wait until every message sent was accepted; raises ``LayerUnreachable`` after ``timeout`` seconds."""
+        """Wait until every message sent was accepted; raises ``LayerUnreachable`` after ``timeout``
+        seconds.
+        """
         deadline = monotonic() + timeout
         for host in self._hosts:
             host.publisher.flush(deadline)
@@ -130,7 +132,9 @@ class RedisTaskLayer:
         )
 
     def renew(self, queues: Iterable[str]) -> None:
-        """Write queues and bindings again: their leases go on, and a flushed server knows them anew."""
+        """Write queues and bindings again: their leases go on, and a flushed server knows them
+        anew.
+        """
         for name in queues:
             queue = self.topology.queue(name)
             self._home(name).call(*self._lease(self._keys.queues, queue, name))
@@ -224,7 +228,8 @@ class RedisTaskLayer:
 
     def _home(self, name: str) -> Host:
         # Bindings and the copies that they lead to lie on one host; readers read all.
-        return self._hosts[self._layer.consistent_hash(name)]
+        index: int = self._layer.consistent_hash(name)
+        return self._hosts[index]
 
     def _channels(self, queue: str) -> list[str]:
         return [self._keys.channel(queue, priority) for priority in self._options.priorities]
@@ -249,7 +254,9 @@ class RedisTaskLayer:
 
     def _binding_command(self, binding: Binding) -> tuple[Any, ...]:
         queue = self.topology.queue(binding.queue)
-        return self._lease(self._keys.bindings(binding.exchange), queue, self._packed_binding(binding))
+        return self._lease(
+            self._keys.bindings(binding.exchange), queue, self._packed_binding(binding)
+        )
 
     def _pop_one(self, host: Host, channels: list[str]) -> tuple[float, int, bytes, Any] | None:
         batch = self._keys.batch(self._getter)

@@ -1,7 +1,8 @@
 """One synchronous connection to one Redis host of a channel layer.
 
-channels_redis speaks to Redis through asyncio. Celery's worker loop and Django's views are synchronous, so the same hosts are
-reached here through redis-py's synchronous connection: it knows authentication, TLS, unix sockets and Sentinel.
+channels_redis speaks to Redis through asyncio. Celery's worker loop and Django's views are
+synchronous, so the same hosts are reached here through redis-py's synchronous connection: it knows
+authentication, TLS, unix sockets and Sentinel.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from typing import Any
 
 import redis
 from redis.connection import UnixDomainSocketConnection
-from redis.exceptions import BusyLoadingError, MasterDownError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    MasterDownError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from cq_transport.errors import LayerUnreachable
@@ -29,7 +36,8 @@ def connection_factory(host: Mapping[str, Any], timeout: float) -> Callable[[], 
 
     Args:
         host: the entry, as channels_redis decoded it.
-        timeout: seconds for connecting and for a socket that accepts no data, unless the entry says otherwise.
+        timeout: seconds for connecting and for a socket that accepts no data, unless the entry says
+            otherwise.
     """
     kwargs = {"socket_timeout": timeout, "socket_connect_timeout": timeout, **host}
     connection_class = kwargs.get("connection_class")
@@ -53,7 +61,9 @@ def connection_factory(host: Mapping[str, Any], timeout: float) -> Callable[[], 
 
 
 class Link:
-    """A connection that sends requests and reads answers apart from each other; it never reconnects by itself."""
+    """A connection that sends requests and reads answers apart from each other; it never reconnects
+    by itself.
+    """
 
     def __init__(self, make_connection: Callable[[], Any]) -> None:
         self._make_connection = make_connection
@@ -103,7 +113,9 @@ class Link:
         try:
             self._connection.send_packed_command(packed, check_health=False)
         except _LOST as exc:
-            raise LayerUnreachable(f"the connection to the channel layer's Redis is lost: {exc}") from exc
+            raise LayerUnreachable(
+                f"the connection to the channel layer's Redis is lost: {exc}"
+            ) from exc
 
     def readable(self, timeout: float = 0.0) -> bool:
         """Wait up to ``timeout`` seconds for an answer, or for the end of the connection."""
@@ -129,7 +141,9 @@ class Link:
         except ResponseError as exc:
             return exc
         except _LOST as exc:
-            raise LayerUnreachable(f"the connection to the channel layer's Redis is lost: {exc}") from exc
+            raise LayerUnreachable(
+                f"the connection to the channel layer's Redis is lost: {exc}"
+            ) from exc
 
     def close(self) -> None:
         """Close the connection; in a forked child without disturbing the parent's."""

@@ -1,8 +1,9 @@
 """Requests to one Redis host whose answers may be read later.
 
-Every request is kept until its answer is known. When the connection is lost, what is not answered is sent again on a new one,
-in order; the scripts' sequence numbers keep that from storing a message twice. Threads share a pipe: one writes while another
-reads, and whoever waits reads the answers of the others on the way.
+Every request is kept until its answer is known. When the connection is lost, what is not answered
+is sent again on a new one, in order; the scripts' sequence numbers keep that from storing a message
+twice. Threads share a pipe: one writes while another reads, and whoever waits reads the answers of
+the others on the way.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -170,7 +172,8 @@ class Pipe:
             self._reading.release()
 
     def nurse(self) -> None:
-        """Do for requests that nobody waits for what a waiting caller would do: read, or reconnect and send again.
+        """Do for requests that nobody waits for what a waiting caller would do: read, or reconnect
+        and send again.
 
         Raises:
             LayerUnreachable: the layer is away; what is pending stays pending.
@@ -227,10 +230,8 @@ class Pipe:
                 raise
 
     def _give_up(self, request: Request) -> None:
-        try:
+        with suppress(ValueError):
             self._pending.remove(request)
-        except ValueError:
-            pass
 
     def _reconnect(self) -> None:
         if monotonic() < self._next_attempt:

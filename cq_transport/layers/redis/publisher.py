@@ -1,8 +1,9 @@
 """Sends messages to the hosts of a layer, one round trip each at most.
 
-A publisher that comes back after a pause waits for the answer, so a web request learns at once that its queue is full or the layer
-is away. Within a burst it goes on without waiting, as long as the queue is known to have room: what is not answered is kept
-by the pipe, and a thread (``settler``) looks after it when the burst is over.
+A publisher that comes back after a pause waits for the answer, so a web request learns at once that
+its queue is full or the layer is away. Within a burst it goes on without waiting, as long as the
+queue is known to have room: what is not answered is kept by the pipe, and a thread (``settler``)
+looks after it when the burst is over.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Publish(Request):
 
     __slots__ = ("awaited", "command", "publisher", "room_of")
 
-    def __init__(self, publisher: Publisher, room_of: str, command: list[Any], awaited: bool) -> None:
+    def __init__(
+        self, publisher: Publisher, room_of: str, command: list[Any], awaited: bool
+    ) -> None:
         super().__init__(publisher.pipe.pack(*command))
         self.publisher = publisher
         self.room_of = room_of
@@ -116,7 +119,9 @@ class Publisher:
             sleep(FULL_PAUSE)
 
     def answered(self, request: Publish) -> None:
-        """Learn from an answer how much room there is, and keep what was refused with nobody waiting."""
+        """Learn from an answer how much room there is, and keep what was refused with nobody
+        waiting.
+        """
         answer = request.answer
         self._room[request.room_of] = answer if isinstance(answer, int) else 0
         if not request.awaited and (answer == FULL or isinstance(answer, Exception)):
@@ -134,7 +139,9 @@ class Publisher:
             self._send(request.room_of, request.command, awaited=False)
 
     def flush(self, deadline: float) -> None:
-        """Wait until everything is accepted; raises ``LayerUnreachable`` after ``deadline`` (monotonic)."""
+        """Wait until everything is accepted; raises ``LayerUnreachable`` after ``deadline``
+        (monotonic).
+        """
         while True:
             self.settle()
             if not self.unsettled:
@@ -143,12 +150,16 @@ class Publisher:
                 raise LayerUnreachable(f"{self.unsettled} messages are not accepted yet")
             sleep(0.001)
 
-    def _submit(self, room_of: str, script: Script, key: str, args: tuple[Any, ...], *, awaited: bool) -> Publish:
+    def _submit(
+        self, room_of: str, script: Script, key: str, args: tuple[Any, ...], *, awaited: bool
+    ) -> Publish:
         self._since_poll += 1
         if self._since_poll >= POLL_EVERY:
             self._since_poll = 0
             self.pipe.poll()
-        return self._send(room_of, ["EVALSHA", script.sha, 2, key, self._key, 0, "0", *args], awaited=awaited)
+        return self._send(
+            room_of, ["EVALSHA", script.sha, 2, key, self._key, 0, "0", *args], awaited=awaited
+        )
 
     def _send(self, room_of: str, command: list[Any], *, awaited: bool) -> Publish:
         with self._order:  # the host must see the sequence numbers in their order
@@ -168,5 +179,7 @@ class Publisher:
         if isinstance(answer, ResponseError):
             if str(answer).startswith("OOM"):
                 return True
-            raise TransportError(f"the channel layer's Redis refuses to publish: {answer}") from answer
+            raise TransportError(
+                f"the channel layer's Redis refuses to publish: {answer}"
+            ) from answer
         return bool(answer == FULL)

@@ -6,7 +6,8 @@ A reader has one connection and at most one request under way:
                      └─────none───► IDLE        the queues are empty, so next time:
     IDLE ──wait─► WAITING ─message► IDLE        BZPOPMIN sleeps in Redis until a message comes
 
-A lost connection is made anew here and not reported: if Celery heard of it, it would give up what it has reserved.
+A lost connection is made anew here and not reported: if Celery heard of it, it would give up what
+it has reserved.
 """
 
 from __future__ import annotations
@@ -188,7 +189,9 @@ class HostReader:
         self._asked = self._channels
         keys = [key for _, _, key in self._channels]
         self._write(
-            State.WAITING, ("BZPOPMIN", self._wake_key, *keys, WAIT_TIMEOUT), WAIT_TIMEOUT + DEAD_AFTER
+            State.WAITING,
+            ("BZPOPMIN", self._wake_key, *keys, WAIT_TIMEOUT),
+            WAIT_TIMEOUT + DEAD_AFTER,
         )
 
     def _write(self, state: State, command: tuple[Any, ...], patience: float) -> None:
@@ -213,7 +216,8 @@ class HostReader:
         answer = self._link.read()
         state, self._state, self._wanted = self._state, State.IDLE, 0
         if isinstance(answer, Exception):
-            # The scripts were flushed, or memory or permissions are short: a new connection loads the scripts again.
+            # The scripts were flushed, or memory or permissions are short: a new connection loads
+            # the scripts again.
             raise LayerUnreachable(f"the channel layer's Redis refuses: {answer}")
         if state is State.WAITING:
             return self._waited(answer)
@@ -260,13 +264,18 @@ class HostReader:
         self._fd = self._link.fileno()
         self._watcher.watch(self._fd, self.on_readable)
         if self._was_lost:
-            logger.info("The connection to the channel layer is back; consuming %s.", ", ".join(self._queues))
+            logger.info(
+                "The connection to the channel layer is back; consuming %s.",
+                ", ".join(self._queues),
+            )
         self._was_lost, self._next_attempt = False, 0.0
         return True
 
     def _lose(self, exc: LayerUnreachable) -> None:
         if not self._was_lost:
-            logger.warning("The connection to the channel layer is lost and will be made anew: %s", exc)
+            logger.warning(
+                "The connection to the channel layer is lost and will be made anew: %s", exc
+            )
         self._was_lost = True
         self._unwatch()
         self._link.close()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from cq_transport.layers.base import Consumer, Watcher
 from cq_transport.layers.redis.reader import HostReader
 
-#: A request for fewer messages than this, and than half of the window, lingers for more acknowledgements.
+#: A request for fewer messages than this, and than half of the window, lingers for more
+#: acknowledgements.
 BATCH = 16
 #: Seconds that it lingers.
 LINGER = 0.002
@@ -80,5 +81,3 @@ class RedisReader:
     def _end_of_linger(self) -> None:
         self._lingering = False
         self.pump(eager=True)
-
-
