@@ -6,7 +6,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +76,7 @@ class PostgresServer(Daemon):
             "ENGINE": "django.db.backends.postgresql",
             "NAME": database,
             "USER": SUPERUSER,
+            "PASSWORD": "",
             "HOST": "127.0.0.1",
             "PORT": self.port,
         }
@@ -136,7 +136,7 @@ class PostgresServer(Daemon):
         return copy / programs.relative_to(package)
 
     def _can_run(self, program: Path) -> bool:
-        command = ["test", "-x", program]
+        command = ["test", "-x", str(program)]
         return not subprocess.run(command, check=False, **self.popen_options()).returncode
 
     def answers(self) -> bool:
@@ -149,7 +149,7 @@ class PostgresServer(Daemon):
     def run(self, statement: str | sql.Composed, database: str = "postgres") -> None:
         """Run one statement outside a transaction."""
         with psycopg.connect(self.dsn(database), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
 
     def create_database(self, name: str | None = None, *, template: str | None = None) -> str:
         """Create a database, a copy of `template` if given, and return its name."""

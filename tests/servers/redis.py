@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.servers.daemon import Daemon
 from tests.servers.errors import ServerError
@@ -137,21 +139,24 @@ class RedisServer(Daemon):
 
     def client(self, **options: Any) -> redis.Redis:
         """Return a new client over the unix socket, without retries; close it after use."""
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
-        options.setdefault("socket_timeout", 60.0)
-        return redis.Redis(
-            unix_socket_path=str(self.socket),
-            password=self.password,
-            retry=Retry(NoBackoff(), 0),
-            **options,
-        )
+        defaults = {
+            "unix_socket_path": str(self.socket),
+            "password": self.password,
+            "socket_timeout": 60.0,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        return redis.Redis(**{**defaults, **options})
 
     def run(self, *command: Any) -> Any:
         """Return the answer to one command."""
         with self.client() as client:
             return client.execute_command(*command)
+
+    def info(self, section: str) -> dict[str, Any]:
+        """Return a section of INFO."""
+        with self.client() as client:
+            found: dict[str, Any] = client.info(section)
+            return found
 
     def flush(self) -> None:
         """Delete everything, also from the script cache."""

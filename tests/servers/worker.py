@@ -110,6 +110,7 @@ class CeleryProcess(Daemon):
         self.stop()
         for orphan in self.members():
             orphan.kill()
+        wait_until(lambda: not self.members(), what="the killed children to end")
         super().close()
 
 

@@ -1,0 +1,1 @@
+"""Tests of the transport with real servers, without a running worker."""

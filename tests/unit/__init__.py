@@ -1,0 +1,1 @@
+"""Tests without a running worker: pure functions, and the test servers themselves."""
