@@ -1,0 +1,53 @@
+"""`python -m demo`: start the shop, watch it, stop it."""
+
+import argparse
+import os
+import sys
+import tempfile
+
+from demo.places import var
+from demo.stack.check import check
+from demo.stack.errors import DemoError, Stopped
+from demo.stack.supervisor import Supervisor
+
+
+def main() -> int:
+    """Return 0 after a Ctrl-C or a check without faults, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description="A small shop on Celery.")
+    parser.add_argument("--port", type=int, default=8000, help="if it is taken, a free one is used")
+    parser.add_argument(
+        "--check", action="store_true", help="press every button in an empty shop, and end"
+    )
+    options = parser.parse_args()
+    try:
+        return _check() if options.check else _serve(options.port)
+    except (Stopped, KeyboardInterrupt):
+        return 0
+    except DemoError as error:
+        print(f"\nThe demo stops: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve(port: int) -> int:
+    with Supervisor(var(), port) as supervisor:
+        print("The shop opens ...", flush=True)
+        supervisor.start()
+        print(f"Open {supervisor.url}   (Ctrl-C stops everything)", flush=True)
+        try:
+            while True:
+                supervisor.turn()
+        except Stopped:
+            print("\nThe shop closes: running tasks end first; Ctrl-C again to hurry.", flush=True)
+            raise
+
+
+def _check() -> int:
+    with tempfile.TemporaryDirectory(prefix="cq-demo-") as directory:
+        os.environ["CQ_DEMO_VAR"] = directory
+        with Supervisor(var(), port=0) as supervisor:
+            supervisor.start()
+            return 0 if check(supervisor.url, supervisor.turn) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What goes on, as the open pages see it."""

@@ -1,0 +1,94 @@
+"""Settings of the demo.
+
+Tasks need three of these: the layer `tasks`, CELERY_BROKER_URL and `cq_compat` among the apps.
+The rest is what a small Django project has anyway.
+"""
+
+import os
+
+from celery.schedules import crontab
+
+from demo.databases import parse_database_url
+from demo.places import ROOT, redis_socket, var
+
+VAR = var()
+REDIS_URL = os.environ.get("CQ_DEMO_REDIS_URL") or f"unix://{redis_socket()}"
+DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{VAR / 'db.sqlite3'}"
+
+# Django
+
+SECRET_KEY = os.environ.get("SECRET_KEY", "of no use: the demo has no sessions and listens locally")
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+INSTALLED_APPS = ["cq_compat", "django_celery_beat", "demo.shop"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "demo" / "templates"],
+    }
+]
+ROOT_URLCONF = "demo.urls"
+DATABASES = {"default": parse_database_url(DATABASE_URL)}
+if DATABASE_URL.startswith("sqlite:"):
+    DATABASES["default"]["OPTIONS"]["timeout"] = 20  # seconds that a writer waits for others
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+MEDIA_ROOT = VAR / "media"
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = VAR / "mails"
+DEFAULT_FROM_EMAIL = "The corner shop <shop@example.com>"
+
+# Channels: one layer for the open pages, one for tasks, so that neither fills the other's queues.
+
+REDIS_HOST = {
+    "address": REDIS_URL,
+    "socket_timeout": 15,  # seconds; must exceed the 5 for which the layer waits for a message
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [REDIS_HOST], "prefix": "shop-pages"},
+    },
+    "tasks": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {
+            "hosts": [REDIS_HOST],
+            "prefix": "shop-tasks",
+            "capacity": 1_000_000,  # the default of 100 refuses the 101st waiting task
+            "expiry": 14 * 24 * 60 * 60,  # seconds; the default of 60 drops tasks that wait longer
+        },
+    },
+}
+
+# Celery
+
+CELERY_BROKER_URL = "channels://tasks"
+CELERY_RESULT_BACKEND = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_RESULT_EXTENDED = True
+CELERY_TASK_ROUTES = {
+    "demo.shop.tasks.send_order_mail": {"queue": "mails"},
+    "demo.shop.tasks.make_thumbnail": {"queue": "pictures"},
+}
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_TASK_TRACK_STARTED = True
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what waits, waits in the queue, where the page shows it
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULE = {
+    "Report, every night": {
+        "task": "demo.shop.tasks.build_report",
+        "schedule": crontab(hour="2", minute="0"),
+    },
+    "Tidying up, every night": {
+        "task": "demo.shop.tasks.tidy_up",
+        "schedule": crontab(hour="3", minute="0"),
+    },
+    "A customer, every 20 seconds": {
+        "task": "demo.shop.tasks.serve_a_customer",
+        "schedule": 20.0,
+    },
+}

@@ -1,0 +1,1 @@
+"""The shop itself: a plain Django app with tasks."""

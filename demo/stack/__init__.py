@@ -1,0 +1,1 @@
+"""Everything that the demo starts, and how it ends."""

@@ -1,0 +1,96 @@
+"""A visitor without a browser: presses the buttons of the page and reads its websocket."""
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable
+from http.cookiejar import CookieJar
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.error import HTTPError
+from urllib.request import HTTPCookieProcessor, Request, build_opener
+
+from websockets.sync.client import connect
+
+from demo.stack.errors import DemoError
+
+SECONDS = 30  # for each thing that is waited for
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
+
+Board = dict[str, Any]
+T = TypeVar("T")
+
+
+class Visitor:
+    """One visit; `turn` is called again and again while the visitor waits."""
+
+    def __init__(self, url: str, turn: Callable[[], None]) -> None:
+        self.url = url
+        self.turn = turn
+        self.board: Board = {}
+
+    def __enter__(self) -> "Visitor":
+        self._opener = build_opener(HTTPCookieProcessor(CookieJar()))
+        token = TOKEN.search(self.get("").decode())
+        if token is None:
+            raise DemoError("the page has no form")
+        self._token = token[1]
+        self._socket = connect(
+            self.url.replace("http", "ws", 1) + "live/", origin=self.url.rstrip("/")
+        )
+        return self
+
+    def get(self, path: str) -> bytes:
+        """Fetch a page or a file."""
+        with self._opener.open(self.url + path, timeout=SECONDS) as answer:
+            return bytes(answer.read())
+
+    def press(self, path: str, **values: str | bytes) -> int:
+        """Send a form, files as bytes, and return the status of the answer."""
+        body, content_type = _multipart({"csrfmiddlewaretoken": self._token, **values})
+        request = Request(self.url + path, body, {"Content-Type": content_type})
+        try:
+            with self._opener.open(request, timeout=SECONDS) as answer:
+                json.loads(answer.read())
+                return int(answer.status)
+        except HTTPError as error:
+            return error.code
+
+    def wait(self, condition: Callable[[Board], T | None]) -> T:
+        """Return the first true value of the condition, asked with every new board.
+
+        Raises:
+            DemoError: there is none for too long.
+        """
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            self.turn()
+            try:
+                self.board = json.loads(self._socket.recv(timeout=1))
+            except TimeoutError:
+                continue
+            if value := condition(self.board):
+                return value
+        raise DemoError(f"nothing came of it in {SECONDS} s")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
+
+def _multipart(values: dict[str, str | bytes]) -> tuple[bytes, str]:
+    boundary = uuid.uuid4().hex
+    parts = []
+    for name, value in values.items():
+        is_file = isinstance(value, bytes)
+        file_name = '; filename="a <b>picture</b>.png"' if is_file else ""
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file_name}\r\n\r\n'
+        content = value if isinstance(value, bytes) else value.encode()
+        parts.append(head.encode() + content + b"\r\n")
+    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"
