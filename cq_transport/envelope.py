@@ -62,13 +62,22 @@ def unpack(message: Any) -> Envelope:
         raise UndecodableMessage(f"{type(exc).__name__}: {exc}") from exc
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(mapping: dict[Any, Any]) -> bool:
     # msgpack packs integer keys but refuses to unpack them: those take the portable form too.
-    if type(value) in _PLAIN:
-        return True
+    for key, value in mapping.items():
+        if type(key) is not str:
+            return False
+        if type(value) not in _PLAIN and not _is_plain_container(value):
+            return False
+    return True
+
+
+def _is_plain_container(value: Any) -> bool:
     if isinstance(value, dict):
-        return all(type(key) is str for key in value) and all(map(_is_plain, value.values()))
-    return isinstance(value, (list, tuple)) and all(map(_is_plain, value))
+        return _is_plain(value)
+    if isinstance(value, (list, tuple)):
+        return all(type(item) in _PLAIN or _is_plain_container(item) for item in value)
+    return False
 
 
 def _portable(envelope: Envelope) -> Envelope:

@@ -11,7 +11,7 @@ import sys
 import threading
 
 from channels import layers as channels_layers
-from channels.layers import BaseChannelLayer
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 from django.core.exceptions import ImproperlyConfigured
 
 from cq_transport.errors import LayerMisconfigured
@@ -66,6 +66,11 @@ def find_layer(alias: str) -> BaseChannelLayer:
 def is_pubsub(layer: BaseChannelLayer) -> bool:
     """Tell whether a layer keeps no messages for receivers that are away."""
     return any(cls.__module__.startswith("channels_redis.pubsub") for cls in type(layer).__mro__)
+
+
+def is_memory(layer: BaseChannelLayer) -> bool:
+    """Tell whether a layer lives in the memory of one process."""
+    return isinstance(layer, InMemoryChannelLayer)
 
 
 def is_redis(layer: BaseChannelLayer) -> bool:
