@@ -1,0 +1,58 @@
+# The two commands of the README are `make demo` and `make test`. Both set up what they need in
+# .venv, from nothing but Python 3.10+ and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types format pytest bench compat clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+demo: $(VENV)/.demo ## Run the demo project; Ctrl-C stops all of it
+	@$(BIN)/python -m demo
+
+test: lint types pytest ## Run every check and every test
+
+lint: $(VENV)/.test ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test ## Check the types of both packages
+	$(BIN)/mypy
+
+format: $(VENV)/.test ## Put the source files in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pytest: $(VENV)/.test ## Run the tests alone; PYTEST_ARGS goes to pytest
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.test ## Compare with Celery over Redis, side by side
+	$(BIN)/python -m benchmarks
+
+compat: $(VENV)/.test ## Run the integration tests of Celery and kombu
+	$(BIN)/python -m tests.compat
+
+clean: ## Delete the environment and everything that was made
+	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment for both; a stamp file says with which extras it is in step with pyproject.toml.
+$(VENV)/.python: Makefile
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 10) and "Python 3.10 or newer is needed, $(PYTHON) is %d.%d; try make PYTHON=python3.12" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.python pyproject.toml setup.py
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.python pyproject.toml setup.py
+	$(BIN)/python -m pip install --quiet --editable '.[test,demo]'
+	@touch $@ $(VENV)/.demo
