@@ -8,10 +8,11 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .PHONY: help demo test lint types format pytest bench compat clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Run the demo project; Ctrl-C stops all of it
 	@$(BIN)/python -m demo
@@ -43,7 +44,7 @@ clean: ## Delete the environment and everything that was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment for both; a stamp file says with which extras it is in step with pyproject.toml.
-$(VENV)/.python: Makefile
+$(VENV)/.python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 10) and "Python 3.10 or newer is needed, $(PYTHON) is %d.%d; try make PYTHON=python3.12" % v[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
