@@ -12,7 +12,17 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
 
+KINDS = {"unit", "conformance", "integration", "acceptance", "chaos", "browser"}
 DaemonT = TypeVar("DaemonT", bound=Daemon)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the name of its folder, so that `-m acceptance` picks them."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        if folder in KINDS:
+            item.add_marker(folder)
 
 
 @pytest.fixture(scope="session")

@@ -130,8 +130,9 @@ class Relay:
             due = [d for d in (self.forward.release(now), self.back.release(now)) if d is not None]
             reading = [link for link in self.lanes if link.readable()]
             writing = [link for link in self.lanes if link.unsent and not link.closed]
+            sources: list[Link | socket.socket] = [self.control, self.listener, *reading]
             readable, writable, _ = select.select(
-                [self.control, self.listener, *reading],
+                sources,
                 writing,
                 [],
                 max(0.0, min(due) - time.monotonic()) if due else None,
