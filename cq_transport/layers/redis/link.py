@@ -87,8 +87,9 @@ class Link:
             self._connection = connection = self._make_connection()
             self._pid = os.getpid()
             connection.connect()
-            for script in scripts.ALL:
-                connection.send_command("SCRIPT", "LOAD", script.source)
+            loads = [("SCRIPT", "LOAD", script.source) for script in scripts.ALL]
+            connection.send_packed_command(connection.pack_commands(loads), check_health=False)
+            for _ in loads:
                 connection.read_response(disable_decoding=True)
         except (RedisError, OSError) as exc:
             self.close()

@@ -1,0 +1,135 @@
+"""Publishing and consuming while connections are cut: nothing is lost and nothing comes twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+from kombu import Connection, Consumer, Producer, Queue
+from kombu.asynchronous.hub import Hub
+
+import cq_transport
+from tests.servers.redis import RedisServer
+from tests.servers.waiting import wait_until
+
+pytestmark = pytest.mark.integration
+
+COUNT = 10_000
+
+
+@pytest.fixture(autouse=True)
+def layer(clean_redis: RedisServer, settings: Any) -> None:
+    cq_transport.register()
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [clean_redis.url], "capacity": 100_000, "expiry": 3600},
+        }
+    }
+
+
+@contextmanager
+def repeatedly(action: Callable[[], Any], interval: float) -> Iterator[list[Any]]:
+    """Do something again and again in a thread; yield the list of what it returned."""
+    results: list[Any] = []
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(interval):
+            results.append(action())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield results
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def cut_connections(server: RedisServer) -> Iterator[None]:
+    """Cut every connection of clients, again and again."""
+    with redis.Redis.from_url(server.url) as client:
+        kill = lambda: client.client_kill_filter(_type="normal", skipme=True)  # noqa: E731
+        with repeatedly(kill, 0.02) as killed:
+            yield
+        assert sum(killed) > 10, "hardly a connection was cut"
+
+
+def publish(connection: Connection, queue: Queue, numbers: range) -> None:
+    producer = Producer(connection)
+    for number in numbers:
+        producer.publish(
+            number,
+            routing_key=queue.name,
+            declare=[queue],
+            retry=True,
+            retry_policy={"interval_start": 0.05, "interval_max": 0.05, "max_retries": 50},
+        )
+
+
+def numbers_in(connection: Connection, queue: Queue) -> list[int]:
+    bound, found = queue(connection.default_channel), []
+    while (message := bound.get(no_ack=True)) is not None:
+        found.append(message.payload)
+    return found
+
+
+def test_publishing_under_cut_connections(clean_redis: RedisServer) -> None:
+    queue = Queue("faults", routing_key="faults")
+    with Connection("channels://") as connection:
+        with cut_connections(clean_redis):
+            publish(connection, queue, range(COUNT))
+        connection.transport.layer.flush(10)
+        assert sorted(numbers_in(connection, queue)) == list(range(COUNT))
+
+
+def test_consuming_under_cut_connections(clean_redis: RedisServer) -> None:
+    queue = Queue("faults", routing_key="faults")
+    found: list[int] = []
+
+    def on_message(body: int, message: Any) -> None:
+        found.append(body)
+        message.ack()
+
+    with Connection("channels://") as connection:
+        publish(connection, queue, range(COUNT))
+        with (
+            cut_connections(clean_redis),
+            Consumer(connection, [queue], callbacks=[on_message], prefetch_count=8),
+        ):
+            while len(found) < COUNT:
+                connection.drain_events(timeout=20)
+    assert sorted(found) == list(range(COUNT))
+
+
+def test_an_event_loop_under_cut_connections(clean_redis: RedisServer) -> None:
+    queue = Queue("faults", routing_key="faults")
+    found: list[int] = []
+    hub = Hub()
+
+    def on_message(body: int, message: Any) -> None:
+        found.append(body)
+        message.ack()
+
+    with Connection("channels://") as connection:
+        publish(connection, queue, range(COUNT))
+        with (
+            cut_connections(clean_redis),
+            Consumer(connection, [queue], callbacks=[on_message], prefetch_count=8),
+        ):
+            connection.register_with_event_loop(hub)
+
+            def turn() -> bool:
+                hub.run_once()
+                return len(found) >= COUNT
+
+            wait_until(turn, 60, "all messages", interval=0)
+        connection.transport.unregister_from_event_loop(connection.connection, hub)
+    hub.close()
+    assert sorted(found) == list(range(COUNT))
