@@ -2,6 +2,7 @@
 
 - ``RedisChannelLayer``: its keys are popped and filled by scripts, each atomic and one round trip
 (``redis``).
+- ``PostgresChannelLayer``: its tables are read and written by statements, likewise (``postgres``).
 - every other layer: through the public API of Channels, on an event loop of our own (``public``).
 """
 
@@ -82,6 +83,15 @@ def is_redis(layer: BaseChannelLayer) -> bool:
     return all(getattr(type(layer), name) is getattr(stock, name) for name in ("send", "receive"))
 
 
+def is_postgres(layer: BaseChannelLayer) -> bool:
+    """Tell whether a layer keeps its messages as ``PostgresChannelLayer`` does."""
+    core = sys.modules.get("channels_postgres.core")
+    if core is None or not isinstance(layer, core.PostgresChannelLayer):
+        return False
+    stock = core.PostgresChannelLayer
+    return all(getattr(type(layer), name) is getattr(stock, name) for name in ("send", "receive"))
+
+
 def _adapt(layer: BaseChannelLayer, namespace: str, options: Options) -> TaskLayer:
     if is_pubsub(layer):
         raise LayerMisconfigured(
@@ -93,6 +103,10 @@ def _adapt(layer: BaseChannelLayer, namespace: str, options: Options) -> TaskLay
         from cq_transport.layers.redis.layer import RedisTaskLayer
 
         return RedisTaskLayer(layer, namespace, options)
+    if is_postgres(layer):
+        from cq_transport.layers.postgres.layer import PostgresTaskLayer
+
+        return PostgresTaskLayer(layer, namespace, options)
     from cq_transport.layers.public.layer import PublicTaskLayer
 
     return PublicTaskLayer(layer, namespace, options)

@@ -1,0 +1,55 @@
+"""How soon a reader asks: a notification wakes every reader, and one gets the message."""
+
+from __future__ import annotations
+
+from random import uniform
+
+#: A request for fewer messages than this, and than half of the window, lingers for more
+#: acknowledgements.
+BATCH = 16
+#: Seconds that it lingers.
+LINGER = 0.002
+#: Seconds that a reader waits at most, after it has come too late once, before it asks.
+PAUSE = 0.002
+#: Times in a row that it came too late, from which on the pause grows no more.
+MOST_LOSSES = 5
+
+
+class Pace:
+    """Knows whether a reader has rivals, and leaves room for them.
+
+    One who keeps coming too late asks later and less often, so many idle workers cost the database
+    little. One who has messages in hand leaves the first chance to those who have none.
+    """
+
+    def __init__(self) -> None:
+        self._losses = 0
+        self._has_rivals = False
+        self._was_woken = False
+
+    def woken(self) -> None:
+        """Learn that a notification ended a wait."""
+        self._was_woken = True
+
+    def answered(self, got_some: bool) -> None:
+        """Learn whether the last request brought messages."""
+        if got_some:
+            self._losses = 0
+        elif self._was_woken:
+            self._has_rivals = True
+            self._losses = min(self._losses + 1, MOST_LOSSES)
+        self._was_woken = False
+
+    def pause(self, room: int, window: int) -> float:
+        """Return the seconds to wait before the next request.
+
+        Args:
+            room: how many messages it would be for.
+            window: the prefetch count; 0 if it is not limited.
+        """
+        linger = LINGER if room < BATCH and 2 * room < window else 0.0
+        if not self._was_woken:
+            return linger
+        is_holding = room < window
+        losses = MOST_LOSSES if is_holding and self._has_rivals else self._losses
+        return max(linger, uniform(0, PAUSE * losses))
