@@ -315,8 +315,8 @@ class Channel(StdChannel):
     def _is_dead(self, delivery: Delivery, envelope: Envelope) -> bool:
         limits = [self.layer.topology.queue(delivery.queue).message_ttl]
         expiration = envelope["properties"].get("expiration")
-        if expiration is not None:
-            limits.append(float(expiration) / 1000)
+        if expiration not in (None, ""):
+            limits.append(float(expiration) / 1000)  # AMQP gives milliseconds, as text
         return any(limit is not None and delivery.age > limit for limit in limits)
 
     def _bury(self, delivery: Delivery, envelope: Envelope, reason: str) -> None:

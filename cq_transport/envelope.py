@@ -53,13 +53,20 @@ def unpack(message: Any) -> Envelope:
             message = {**message, **loads(message["meta"])}
         if message.get("body64"):
             message["body"] = b64decode(message["body"])
-        if not (isinstance(message["headers"], dict) and isinstance(message["properties"], dict)):
-            raise UndecodableMessage("headers or properties are no mapping")
+        _check_parts(message["headers"], message["properties"])
         return {"body": None, **message}
     except UndecodableMessage:
         raise
     except Exception as exc:
         raise UndecodableMessage(f"{type(exc).__name__}: {exc}") from exc
+
+
+def _check_parts(headers: Any, properties: Any) -> None:
+    if not (isinstance(headers, dict) and isinstance(properties, dict)):
+        raise UndecodableMessage("headers or properties are no mapping")
+    if not isinstance(properties.get("delivery_info", {}), dict):
+        raise UndecodableMessage("the delivery information is no mapping")
+    float(properties.get("expiration") or 0)
 
 
 def _is_plain(mapping: dict[Any, Any]) -> bool:

@@ -48,6 +48,7 @@ class Inbox:
         self._changed = False
         self._holding = False
         self._going_on = False
+        self._rank = {prio: rank for rank, prio in enumerate(channel.connection.options.priorities)}
 
     @property
     def tags(self) -> list[str]:
@@ -96,7 +97,10 @@ class Inbox:
 
     def arrived(self, deliveries: Sequence[Delivery]) -> None:
         """Take over messages; a surplus goes back into its queue."""
-        self._waiting.extend(deliveries)
+        if self._waiting and deliveries:  # the more urgent overtake those that are waiting
+            self._waiting = deque(sorted((*self._waiting, *deliveries), key=self._urgency))
+        else:
+            self._waiting.extend(deliveries)
         if self._holding:
             return
         while self._waiting and self.room() < 0:
@@ -158,6 +162,9 @@ class Inbox:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+    def _urgency(self, delivery: Delivery) -> int:
+        return self._rank[delivery.priority]
 
     def _go_on(self) -> None:
         if not self._going_on:

@@ -122,7 +122,7 @@ class HostReader:
     def on_readable(self) -> None:
         """Take the answer from the socket and hand over what it brings."""
         with self._lock:
-            deliveries = self._read_answers()
+            deliveries = self._read_answer()
         self._consumer.arrived(deliveries)
 
     def tick(self) -> None:
@@ -141,7 +141,7 @@ class HostReader:
                     self._host.wake(self._wake_key)
                 if not self._link.readable(DEAD_AFTER):
                     raise LayerUnreachable("no answer in time")
-                return self._read_answers()
+                return self._read_answer()
             except LayerUnreachable as exc:
                 self._lose(exc)
                 return []
@@ -203,17 +203,16 @@ class HostReader:
         self._state = state
         self._due = monotonic() + patience
 
-    def _read_answers(self) -> list[Delivery]:
-        deliveries: list[Delivery] = []
+    def _read_answer(self) -> list[Delivery]:
+        # One request has one answer, and while idle there is only the end of the connection to
+        # read: asking the socket whether there is more would cost a system call each time.
         try:
-            while self._link.is_connected and self._link.readable():
-                deliveries += self._read_one()
+            return self._take(self._link.read())
         except LayerUnreachable as exc:
             self._lose(exc)
-        return deliveries
+            return []
 
-    def _read_one(self) -> list[Delivery]:
-        answer = self._link.read()
+    def _take(self, answer: Any) -> list[Delivery]:
         state, self._state, self._wanted = self._state, State.IDLE, 0
         if isinstance(answer, Exception):
             # The scripts were flushed, or memory or permissions are short: a new connection loads
