@@ -54,7 +54,9 @@ def unpack(message: Any) -> Envelope:
         if message.get("body64"):
             message["body"] = b64decode(message["body"])
         _check_parts(message["headers"], message["properties"])
-        return {"body": None, **message}
+        message.setdefault("body", None)
+        envelope: Envelope = message
+        return envelope
     except UndecodableMessage:
         raise
     except Exception as exc:

@@ -12,7 +12,7 @@ from cq_transport.envelope import Envelope
 from cq_transport.topology import Binding, Queue, Topology
 
 
-@dataclass
+@dataclass(slots=True)
 class Delivery:
     """A message taken from the layer that nobody has acknowledged yet.
 
