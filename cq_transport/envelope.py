@@ -50,8 +50,8 @@ def unpack(message: Any) -> Envelope:
         if message["type"] != MESSAGE_TYPE:
             raise UndecodableMessage(f"a layer message of type {message['type']!r}")
         if "meta" in message:
-            message = {**message, **loads(message["meta"])}
-        if message.get("body64"):
+            message.update(loads(message.pop("meta")))
+        if message.pop("body64", False):
             message["body"] = b64decode(message["body"])
         _check_parts(message["headers"], message["properties"])
         message.setdefault("body", None)
@@ -90,11 +90,7 @@ def _is_plain_container(value: Any) -> bool:
 
 
 def _portable(envelope: Envelope) -> Envelope:
-    meta = {
-        key: value
-        for key, value in envelope.items()
-        if key not in ("type", "body", "meta", "body64")
-    }
+    meta = {key: value for key, value in envelope.items() if key not in ("type", "body")}
     body, encoded = envelope["body"], isinstance(envelope["body"], (bytes, bytearray, memoryview))
     return {
         "type": MESSAGE_TYPE,
