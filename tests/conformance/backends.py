@@ -1,0 +1,154 @@
+"""The brokers that the cases run on, and what a broker lacks by its nature."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+REDIS_LAYER = "channels_redis.core.RedisChannelLayer"
+PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
+MEMORY_LAYER = "channels.layers.InMemoryChannelLayer"
+POSTGRES_LAYER = "channels_postgres.core.PostgresChannelLayer"
+
+#: Room and time enough that neither is ever what a case trips over.
+ROOMY = {"capacity": 1_000_000, "expiry": 86_400}
+#: The room of a queue in the aliases named "small-...".
+SMALL = 50
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A broker under test; `alias` is its entry of CHANNEL_LAYERS, none for the yardstick."""
+
+    name: str
+    alias: str | None
+    traits: frozenset[str] = field(default_factory=frozenset)
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def hosts(self) -> int:
+        """The number of servers that a queue's messages are spread over."""
+        return 2 if "spread" in self.traits else 1
+
+    def lacks(self, case: str) -> str | None:
+        """Return why `case` cannot be had here, or None."""
+        for trait in (self.name, *self.traits):
+            if reason := LACKS.get(trait, {}).get(case):
+                return reason
+        return None
+
+
+def _backend(name: str, alias: str | None, *traits: str, **options: Any) -> Backend:
+    return Backend(name, alias, frozenset(traits), options)
+
+
+BACKENDS = [
+    _backend("redis-stock", None, "stock", priority_steps=list(range(10))),
+    _backend("channels-redis", "redis", "channels", "redis"),
+    _backend("channels-redis-shards", "shards", "channels", "redis", "spread"),
+    _backend("channels-redis-json", "json", "channels", "redis"),
+    _backend("channels-redis-encrypted", "encrypted", "channels", "redis"),
+    _backend("channels-memory", "memory", "channels", "memory"),
+    _backend("channels-postgres", "postgres", "channels", "public"),
+]
+
+_TTL = "Celery's Redis transport knows no time to live of messages"
+_DEAD = "Celery's Redis transport reads no dead-letter arguments"
+_MINE = "this is of channels:// alone"
+_PLACE = "Celery's Redis transport puts messages back at the other end of the queue"
+_UNBIND = "Celery's Redis transport keeps bindings for ever"
+_EMPTY = "to Celery's Redis transport an empty queue is none"
+_FANOUT = "Celery's Redis transport publishes fanouts to those who listen at the moment"
+
+#: Trait of a backend -> name of a case -> why the backend cannot have it.
+LACKS: dict[str, dict[str, str]] = {
+    "stock": {
+        "test_publisher_need_not_declare_the_exchange": (
+            "Celery's Redis transport takes an exchange it has not declared for a direct one"
+        ),
+        "test_requeued_message_keeps_its_place": _PLACE,
+        "test_another_queue_of_the_exchange_gets_no_copy_of_what_is_requeued": (
+            "Celery's Redis transport routes what is put back anew"
+        ),
+        "test_message_s_own_time_to_live": _TTL,
+        "test_queue_s_time_to_live": _TTL,
+        "test_the_shorter_time_to_live_counts": _TTL,
+        "test_expired_messages_take_no_room_in_the_window": _TTL,
+        "test_expired_message_is_not_got": _TTL,
+        "test_rejected_message": _DEAD,
+        "test_rejected_message_keeps_its_key": _DEAD,
+        "test_rejected_message_keeps_body_and_headers": _DEAD,
+        "test_expired_message": _DEAD,
+        "test_message_expired_by_its_queue": _DEAD,
+        "test_messages_go_back_to_their_places": _PLACE,
+        "test_requeued_message_keeps_its_priority": _PLACE,
+        "test_fanout_keeps_messages_for_an_absent_consumer": _FANOUT,
+        "test_fanout_reaches_every_queue": "Celery's Redis transport needs a channel for each",
+        "test_fanout_exchange_names": _FANOUT,
+        "test_unroutable_message_of_a_topic_goes_to_the_option_s_queue": (
+            "Celery's Redis transport drops what no topic matches"
+        ),
+        "test_unbind": _UNBIND,
+        "test_unbind_fanout": _UNBIND,
+        "test_unbind_from_another_process": _UNBIND,
+        "test_topic_hash_stands_for_no_word_too": (
+            "Celery's Redis transport takes # for one or more words"
+        ),
+        "test_passive_declaration_of_a_missing_queue": (
+            "Celery's Redis transport raises an error without a code"
+        ),
+        "test_passive_declaration_of_an_empty_queue": _EMPTY,
+        "test_delete_if_empty": _EMPTY,
+        "test_full_queue_raises": _MINE,
+        "test_full_queue_behind_an_exchange_raises": _MINE,
+        "test_accepted_messages_are_not_lost": _MINE,
+        "test_confirmed_messages_are_not_more_than_the_room": _MINE,
+        "test_there_is_room_again": _MINE,
+        "test_a_full_queue_does_not_touch_another": _MINE,
+        "test_publisher_waits_for_room": _MINE,
+        "test_broadcast_into_a_full_queue_drops_the_oldest": _MINE,
+        "test_priority_order_option": _MINE,
+        "test_namespaces_and_queues_are_not_confused": _MINE,
+        "test_names_do_not_look_like_channels": _MINE,
+        "test_foreign_messages": _MINE,
+        "test_raw_bytes": _MINE,
+        "test_broken_message_is_got_as_nothing": _MINE,
+        "test_stock_receive_reads_messages": _MINE,
+        "test_stock_receive_reads_routed_messages": _MINE,
+        "test_messages_go_through_stock_calls": _MINE,
+        "test_stock_send_wakes_a_waiting_consumer": _MINE,
+        "test_stock_flush_empties_queues": _MINE,
+    },
+}
+
+
+def layers(hosts: list[str], database: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return CHANNEL_LAYERS over two Redis hosts and a PostgreSQL database, JSON all through."""
+    first = hosts[:1]
+
+    def redis(prefix: str, **config: Any) -> dict[str, Any]:
+        config = {"hosts": first, "prefix": prefix, **ROOMY, **config}
+        return {"BACKEND": REDIS_LAYER, "CONFIG": config}
+
+    return {
+        "redis": redis("plain"),
+        "shards": redis("shards", hosts=hosts),
+        "json": redis("json", serializer_format="json"),
+        "encrypted": redis("encrypted", symmetric_encryption_keys=["first key", "second key"]),
+        "memory": {"BACKEND": MEMORY_LAYER, "CONFIG": ROOMY},
+        "postgres": {
+            "BACKEND": POSTGRES_LAYER,
+            "CONFIG": {"TIME_ZONE": "UTC", **database, "expiry": 86_400},
+        },
+        "small-redis": redis("small", capacity=SMALL),
+        "small-shards": redis("small-shards", hosts=hosts, capacity=SMALL),
+        "small-json": redis("small-json", serializer_format="json", capacity=SMALL),
+        "small-encrypted": redis("small-enc", symmetric_encryption_keys=["k"], capacity=SMALL),
+        "small-memory": {"BACKEND": MEMORY_LAYER, "CONFIG": {**ROOMY, "capacity": SMALL}},
+        "pubsub": {"BACKEND": PUBSUB_LAYER, "CONFIG": {"hosts": first}},
+        "gone": redis("gone", hosts=["redis://127.0.0.1:1/0"]),
+    }
+
+
+def cases_of(function: Callable[..., Any]) -> list[Backend]:
+    """Return the backends that have the case `function`."""
+    return [backend for backend in BACKENDS if not backend.lacks(function.__name__)]

@@ -1,0 +1,59 @@
+"""A forked child uses the broker without disturbing its parent."""
+
+import multiprocessing
+
+from kombu import Connection, Queue
+
+from tests.conformance.broker import Broker, send
+from tests.conformance.inbox import Inbox, declare
+
+QUEUE = Queue("queue")
+fork = multiprocessing.get_context("fork")
+
+
+def publish_anew(url: str, options: dict[str, object], bodies: list[object]) -> None:
+    with Connection(url, transport_options=options) as connection:
+        send(connection, "queue", *bodies)
+
+
+def test_child_publishes_on_a_connection_of_its_own(broker: Broker, connection: Connection) -> None:
+    declare(connection, QUEUE)
+    inbox = Inbox(connection, QUEUE).settle()
+    send(connection, "queue", "parent")
+    child = fork.Process(
+        target=publish_anew, args=(broker.url, broker.transport_options(), [1, 2, 3])
+    )
+    child.start()
+    child.join(30)
+
+    assert child.exitcode == 0
+    assert sorted(inbox.take(4), key=str) == [1, 2, 3, "parent"]
+
+
+def test_child_publishes_on_its_parent_s_connection(
+    broker: Broker, connection: Connection, other: Connection
+) -> None:
+    declare(connection, QUEUE)
+    inbox = Inbox(other, QUEUE).settle()
+    send(connection, "queue", "parent")
+    child = fork.Process(target=send, args=(connection, "queue", 1, 2, 3))
+    child.start()
+    child.join(30)
+    send(connection, "queue", "parent again")
+
+    assert child.exitcode == 0
+    assert sorted(inbox.take(5), key=str) == [1, 2, 3, "parent", "parent again"]
+
+
+def test_parent_goes_on_after_its_child(broker: Broker, connection: Connection) -> None:
+    declare(connection, QUEUE)
+    inbox = Inbox(connection, QUEUE, prefetch=2).settle()
+    for number in range(5):
+        child = fork.Process(
+            target=publish_anew, args=(broker.url, broker.transport_options(), [number])
+        )
+        child.start()
+        child.join(30)
+        assert child.exitcode == 0
+        send(connection, "queue", number)
+        assert inbox.take(2) == [number, number]
