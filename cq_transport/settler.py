@@ -89,7 +89,7 @@ class Settler:
         for unsettled in list(self._active):
             try:
                 unsettled.settle()
-            except TransportError as exc:
+            except Exception as exc:  # also of a bug: the others' messages need this thread
                 self._note_failure(unsettled, exc)
                 continue
             if unsettled in self._failing:
@@ -99,13 +99,14 @@ class Settler:
                 if not unsettled.unsettled:
                     self._active.discard(unsettled)
 
-    def _note_failure(self, unsettled: Unsettled, exc: TransportError) -> None:
+    def _note_failure(self, unsettled: Unsettled, exc: Exception) -> None:
         if unsettled not in self._failing:
             self._failing.add(unsettled)
             logger.warning(
                 "%d messages are kept until the channel layer accepts them: %s",
                 unsettled.unsettled,
                 exc,
+                exc_info=None if isinstance(exc, TransportError) else exc,
             )
 
     def _at_exit(self) -> None:

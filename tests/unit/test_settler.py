@@ -1,0 +1,83 @@
+"""The settler looks after what is under way, survives errors and begins anew in a child."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import pytest
+
+from cq_transport.errors import LayerUnreachable
+from cq_transport.settler import Settler
+from tests.servers.waiting import wait_until
+
+pytestmark = pytest.mark.unit
+
+
+class Messages:
+    """Pretends to have messages under way, one fewer after each look."""
+
+    def __init__(self, unsettled: int, failures: int = 0) -> None:
+        self.unsettled = unsettled
+        self.failures = failures
+
+    def settle(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise LayerUnreachable("away")
+        self.unsettled -= 1
+
+
+def test_everything_is_settled() -> None:
+    settler, messages = Settler(), [Messages(3), Messages(5)]
+    for found in messages:
+        settler.look_after(found)
+    wait_until(lambda: not any(found.unsettled for found in messages), what="settled messages")
+
+
+def test_it_goes_on_after_a_rest() -> None:
+    settler, messages = Settler(), Messages(1)
+    settler.look_after(messages)
+    wait_until(lambda: not messages.unsettled, what="the first message")
+    messages.unsettled = 2
+    settler.look_after(messages)
+    wait_until(lambda: not messages.unsettled, what="the later messages")
+
+
+def test_failures_are_logged_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    settler, messages = Settler(), Messages(1, failures=5)
+    with caplog.at_level(logging.INFO, logger="cq_transport.settler"):
+        settler.look_after(messages)
+        wait_until(lambda: "is back" in caplog.text, what="a log line about the recovery")
+    assert messages.unsettled == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_an_unexpected_error_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Messages):
+        def settle(self) -> None:
+            raise RuntimeError("a bug")
+
+    settler, others = Settler(), Messages(5)
+    settler.look_after(Broken(1))
+    settler.look_after(others)
+    wait_until(lambda: not others.unsettled, what="the messages of the others")
+    assert "a bug" in caplog.text
+
+
+def test_flush_tells_what_is_left() -> None:
+    settler = Settler()
+    settler.look_after(Messages(2, failures=10_000))
+    settler.look_after(Messages(2))
+    assert settler.flush(0.5) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_begins_with_nothing() -> None:
+    settler = Settler()
+    settler.look_after(Messages(1, failures=10_000))
+    pid = os.fork()
+    if not pid:
+        os._exit(settler.flush(0))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
