@@ -22,7 +22,7 @@ SETTLE = 3.0  # seconds after the start of an idle worker that are not counted
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured quantity; `target` is the ratio of the two sides to reach, on the slow link too."""
+    """A measured quantity; the targets are ratios of the two sides, on the direct and slow link."""
 
     label: str
     unit: str
@@ -129,4 +129,4 @@ class Idle(Measure):
 
 def _cpu_seconds(processes: list[psutil.Process]) -> float:
     times = [process.cpu_times() for process in processes]
-    return sum(t.user + t.system for t in times)
+    return float(sum(t.user + t.system for t in times))
