@@ -26,10 +26,18 @@ class Pace:
         self._losses = 0
         self._has_rivals = False
         self._was_woken = False
+        self._not_before = 0.0
 
-    def woken(self) -> None:
-        """Learn that a notification ended a wait."""
+    def woken(self, now: float, holding: bool) -> None:
+        """Learn that a notification ended a wait.
+
+        Args:
+            now: the time (monotonic).
+            holding: whether the consumer has messages in hand.
+        """
+        losses = MOST_LOSSES if holding and self._has_rivals else self._losses
         self._was_woken = True
+        self._not_before = now + uniform(0, PAUSE * losses)
 
     def answered(self, got_some: bool) -> None:
         """Learn whether the last request brought messages."""
@@ -40,16 +48,13 @@ class Pace:
             self._losses = min(self._losses + 1, MOST_LOSSES)
         self._was_woken = False
 
-    def pause(self, room: int, window: int) -> float:
+    def pause(self, now: float, room: int, window: int) -> float:
         """Return the seconds to wait before the next request.
 
         Args:
+            now: the time (monotonic).
             room: how many messages it would be for.
             window: the prefetch count; 0 if it is not limited.
         """
         linger = LINGER if room < BATCH and 2 * room < window else 0.0
-        if not self._was_woken:
-            return linger
-        is_holding = room < window
-        losses = MOST_LOSSES if is_holding and self._has_rivals else self._losses
-        return max(linger, uniform(0, PAUSE * losses))
+        return max(linger, self._not_before - now)

@@ -101,7 +101,7 @@ class PostgresReader:
         self._next_look = 0.0
         self._next_question = 0.0
         self._next_attempt = 0.0
-        self._paused_until = 0.0
+        self._timer_end = 0.0
         self._was_lost = False
         self._fd: int | None = None
 
@@ -200,11 +200,9 @@ class PostgresReader:
     def _must_pause(self, room: int, now: float) -> bool:
         if not self._watcher.has_hub:
             return False
-        if now < self._paused_until:
-            return True
-        seconds = self._pace.pause(room, self._consumer.window())
-        if seconds:
-            self._paused_until = now + seconds
+        seconds = self._pace.pause(now, room, self._consumer.window())
+        if seconds > 0 and now >= self._timer_end:
+            self._timer_end = now + seconds
             self._watcher.call_later(seconds, self._end_of_pause)
         return seconds > 0
 
@@ -231,7 +229,8 @@ class PostgresReader:
             message_id, channel = payload.split(b":", 2)[:2]
             self._backlog.note(channel.decode(), int(message_id))
         if had_nothing and self._backlog and self._state is State.IDLE:
-            self._pace.woken()
+            holding = self._consumer.room() < self._consumer.window()
+            self._pace.woken(monotonic(), holding)
 
     def _answered(self, answer: PGresult) -> list[Delivery]:
         if answer.status == ExecStatus.PIPELINE_SYNC:
