@@ -40,7 +40,6 @@ class RedisTaskLayer:
         self._namespace = namespace
         self._keys = Keys(layer.prefix, namespace)
         self._hosts = [Host(host, self._keys, options) for host in layer.hosts]
-        self._turn = itertools.cycle(self._hosts)
         self._expiry = max(1, int(layer.expiry))
         self._capacities: dict[str, int] = {}
         self._getter = uuid.uuid4().hex
@@ -161,10 +160,10 @@ class RedisTaskLayer:
         return sum(sum(host.call_all(list(commands))) for host in self._hosts)
 
     def send(self, queue: str, priority: int, envelope: Envelope) -> None:
-        """Put a message into a queue, on the hosts in turn as the layer itself does."""
+        """Put a message into a queue, on its home host: there the messages keep their order."""
         key = self._keys.channel(queue, priority)
         message = pack(envelope, self._layer.serialize)
-        next(self._turn).publisher.publish(
+        self._home(queue).publisher.publish(
             key, SEND, key, self._expiry, self._capacity(queue), message
         )
 
@@ -227,7 +226,8 @@ class RedisTaskLayer:
     # Helpers
 
     def _home(self, name: str) -> Host:
-        # Bindings and the copies that they lead to lie on one host; readers read all.
+        # A queue's messages, or an exchange's bindings with the copies that they lead to, lie on one
+        # host. Readers read all hosts: a stock send() takes them in turn.
         index: int = self._layer.consistent_hash(name)
         return self._hosts[index]
 

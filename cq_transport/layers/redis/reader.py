@@ -93,8 +93,12 @@ class HostReader:
 
     @property
     def reserved(self) -> int:
-        """The messages that the request under way may bring."""
-        return self._wanted
+        """The messages for which the request under way holds room.
+
+        A wait holds none: it may last, and the other hosts must not wait for it. What it brings
+        beyond the window is put back.
+        """
+        return self._wanted if self._state is State.POPPING else 0
 
     def consume(self, queues: Sequence[str]) -> None:
         """Read these queues from now on; to be called while nothing is under way."""
