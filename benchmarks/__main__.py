@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "--delay",
         type=float,
         default=0.75,
-        help="milliseconds that the slow link adds to a round trip; 0 for no such link (%(default)s)",
+        help="milliseconds that the slow link adds to a round trip; 0: no such link (%(default)s)",
     )
     add("--only", help="kinds of runs, such as drain:solo,publish,latency,idle:prefork")
     add("--json", type=Path, help="a file for every single value")
