@@ -1,0 +1,176 @@
+"""Publishing and consuming over PostgreSQL while connections are cut: nothing lost or repeated."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from kombu import Connection, Consumer, Producer, Queue
+from kombu.asynchronous.hub import Hub
+
+import cq_transport
+from tests.servers.postgres import PostgresServer
+from tests.servers.proxy import Proxy
+from tests.servers.waiting import wait_until
+
+pytestmark = pytest.mark.integration
+
+QUEUE = Queue("faults", routing_key="faults")
+#: Ends every connection of clients but that of the one who asks.
+CUT = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+class Fault(NamedTuple):
+    """Something that goes wrong again and again while `happens()` is entered."""
+
+    happens: Callable[[], AbstractContextManager[None]]
+    numbers: range  # what is published
+
+
+@pytest.fixture
+def proxy(postgres_server: PostgresServer) -> Iterator[Proxy]:
+    with Proxy(f"127.0.0.1:{postgres_server.port}") as proxy:
+        yield proxy
+
+
+@pytest.fixture(autouse=True)
+def layer(make_layer_database: Callable[[], dict[str, Any]], proxy: Proxy, settings: Any) -> None:
+    cq_transport.register()
+    config = {**make_layer_database(), "PORT": proxy.port, "TIME_ZONE": "UTC", "expiry": 3600}
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "channels_postgres"]
+    settings.CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_postgres.core.PostgresChannelLayer", "CONFIG": config}
+    }
+
+
+@pytest.fixture(params=["ended sessions", "lost answers"])
+def fault(request: Any, postgres_server: PostgresServer, proxy: Proxy) -> Fault:
+    @contextmanager
+    def ended_sessions() -> Iterator[None]:
+        with (
+            psycopg.connect(postgres_server.dsn(), autocommit=True) as connection,
+            repeatedly(lambda: connection.execute(CUT), 0.02) as cuts,
+        ):
+            yield
+        assert sum(cut.fetchall()[0][0] for cut in cuts) > 5, "hardly a session was ended"
+
+    @contextmanager
+    def lost_answers() -> Iterator[None]:
+        proxy.set_delay(0, back=0.005)  # so that the server has done more than its client knows
+        with repeatedly(proxy.cut, 0.05) as cuts:
+            yield
+        proxy.set_delay(0)
+        assert len(cuts) > 5, "hardly an answer was lost"
+
+    if request.param == "lost answers":
+        return Fault(lost_answers, range(500))
+    return Fault(ended_sessions, range(3000))
+
+
+@contextmanager
+def repeatedly(action: Callable[[], Any], interval: float) -> Iterator[list[Any]]:
+    """Do something again and again in a thread; yield the list of what it returned."""
+    results: list[Any] = []
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(interval):
+            results.append(action())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield results
+    finally:
+        stop.set()
+        thread.join()
+
+
+def publish(connection: Connection, numbers: range) -> None:
+    producer = Producer(connection)
+    for number in numbers:
+        producer.publish(
+            number,
+            routing_key=QUEUE.name,
+            declare=[QUEUE],
+            retry=True,
+            retry_policy={"interval_start": 0.05, "interval_max": 0.05, "max_retries": 50},
+        )
+
+
+def numbers_in(connection: Connection) -> list[int]:
+    bound, found = QUEUE(connection.default_channel), []
+    while (message := bound.get(no_ack=True)) is not None:
+        found.append(message.payload)
+    return found
+
+
+class Found:
+    """What a consumer was given."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def __call__(self, body: int, message: Any) -> None:
+        self.numbers.append(body)
+        message.ack()
+
+    def consumer(self, connection: Connection) -> Consumer:
+        return Consumer(connection, [QUEUE], callbacks=[self], prefetch_count=8)
+
+
+def test_publishing_under_faults(fault: Fault) -> None:
+    with Connection("channels://") as connection:
+        with fault.happens():
+            publish(connection, fault.numbers)
+        assert sorted(numbers_in(connection)) == list(fault.numbers)
+
+
+def test_consuming_under_faults(fault: Fault) -> None:
+    found = Found()
+    with Connection("channels://") as connection:
+        publish(connection, fault.numbers)
+        with fault.happens(), found.consumer(connection):
+            while len(found.numbers) < len(fault.numbers):
+                connection.drain_events(timeout=30)
+    assert sorted(found.numbers) == list(fault.numbers)
+
+
+def test_getting_under_faults(fault: Fault) -> None:
+    found: list[int] = []
+    with Connection("channels://") as connection:
+        publish(connection, fault.numbers)
+        bound = QUEUE(connection.default_channel)
+        with fault.happens():
+            while len(found) < len(fault.numbers):
+                try:
+                    message = bound.get(no_ack=True)
+                except connection.connection_errors:
+                    continue
+                assert message is not None, f"nothing after {len(found)} messages"
+                found.append(message.payload)
+    assert sorted(found) == list(fault.numbers)
+
+
+def test_an_event_loop_under_faults(fault: Fault) -> None:
+    found, hub = Found(), Hub()
+    with Connection("channels://") as connection:
+        publish(connection, fault.numbers)
+        with fault.happens(), found.consumer(connection):
+            connection.register_with_event_loop(hub)
+
+            def turn() -> bool:
+                hub.run_once()
+                return len(found.numbers) >= len(fault.numbers)
+
+            wait_until(turn, 60, "all messages", interval=0)
+        connection.transport.unregister_from_event_loop(connection.connection, hub)
+    hub.close()
+    assert sorted(found.numbers) == list(fault.numbers)
