@@ -19,7 +19,7 @@ class TransportError(KombuError):
 
 
 class LayerMisconfigured(TransportError):
-    """The broker URL, or the layer it names, cannot carry tasks; the message says what to change."""
+    """The broker URL or its layer cannot carry tasks; the message says what to change."""
 
 
 class LayerUnreachable(TransportError):

@@ -52,6 +52,6 @@ def channel_name(namespace: str, queue: str, priority: int = 0) -> str:
 
 @lru_cache(maxsize=1024)
 def group_name(namespace: str, exchange: str, routing_key: str | None = None) -> str:
-    """Return the group of the queues bound to ``exchange``, with ``routing_key`` if one is given."""
+    """Return the group of the queues bound to ``exchange``, or only to ``routing_key``."""
     name = f"{_PREFIX}.{namespace_name(namespace)}._x{_escape(exchange, _EXCHANGE_LENGTH)}"
     return name if routing_key is None else f"{name}_k{_escape(routing_key, _KEY_LENGTH)}"

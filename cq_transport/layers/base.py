@@ -45,7 +45,7 @@ class Consumer(Protocol):
 
 
 class Watcher(Protocol):
-    """Who waits for descriptors and timers: Celery's event loop, or the caller of ``drain_events``."""
+    """Who waits for descriptors: Celery's event loop, or the caller of ``drain_events``."""
 
     def watch(self, fd: int, on_readable: Callable[[], None]) -> None:
         """Call ``on_readable`` whenever ``fd`` has something to read."""

@@ -58,6 +58,8 @@ _PLACE = "Celery's Redis transport puts messages back at the other end of the qu
 _UNBIND = "Celery's Redis transport keeps bindings for ever"
 _EMPTY = "to Celery's Redis transport an empty queue is none"
 _FANOUT = "Celery's Redis transport publishes fanouts to those who listen at the moment"
+_ONE_PROCESS = "InMemoryChannelLayer ends with its process"
+_ONE_CHANNEL = "here a queue has one channel for all priorities"
 _ONE_HOST = "a stock receive looks at one host, and waits there"
 
 #: Trait of a backend -> name of a case -> why the backend cannot have it.
@@ -118,6 +120,21 @@ LACKS: dict[str, dict[str, str]] = {
         "test_messages_go_through_stock_calls": _MINE,
         "test_stock_send_wakes_a_waiting_consumer": _MINE,
         "test_stock_flush_empties_queues": _MINE,
+    },
+    "memory": {
+        "test_binding_of_another_process": _ONE_PROCESS,
+        "test_fanout_from_another_process": _ONE_PROCESS,
+        "test_unbind_from_another_process": _ONE_PROCESS,
+        "test_child_publishes_on_a_connection_of_its_own": _ONE_PROCESS,
+        "test_child_publishes_on_its_parent_s_connection": _ONE_PROCESS,
+        "test_parent_goes_on_after_its_child": _ONE_PROCESS,
+        "test_messages_go_back_when_a_process_ends": _ONE_PROCESS,
+        "test_count_from_another_process": _ONE_PROCESS,
+        "test_consumers_in_two_processes": _ONE_PROCESS,
+        "test_processes_publish_and_consume": _ONE_PROCESS,
+        "test_raw_bytes": "memory holds no bytes",
+        "test_stock_receive_reads_routed_messages": _ONE_CHANNEL,
+        "test_stock_send_wakes_a_waiting_consumer": _ONE_CHANNEL,
     },
     "hosts": {
         "test_stock_receive_reads_messages": _ONE_HOST,

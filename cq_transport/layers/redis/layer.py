@@ -226,8 +226,8 @@ class RedisTaskLayer:
     # Helpers
 
     def _home(self, name: str) -> Host:
-        # A queue's messages, or an exchange's bindings with the copies that they lead to, lie on one
-        # host. Readers read all hosts: a stock send() takes them in turn.
+        # A queue's messages, or an exchange's bindings with the copies that they lead to, lie on
+        # one host. Readers read all hosts: a stock send() takes them in turn.
         index: int = self._layer.consistent_hash(name)
         return self._hosts[index]
 

@@ -149,7 +149,7 @@ class Pipe:
         return self.call_all([command])[0]
 
     def call_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        """Send several commands in one round trip and return their answers; raises like ``call``."""
+        """Send commands in one round trip and return their answers; raises like ``call``."""
         requests = [Request(self.pack(*command)) for command in commands]
         for request in requests:
             self.submit(request)
@@ -160,7 +160,7 @@ class Pipe:
         return answers
 
     def poll(self) -> None:
-        """Read the answers that have come, without waiting; losses are left to whoever waits next."""
+        """Read the answers that have come, without waiting; whoever waits sees the losses."""
         if not self._pending or not self._reading.acquire(blocking=False):
             return
         try:

@@ -180,8 +180,10 @@ class HostReader:
             self._asked = self._channels
             keys = [key for _, _, key in self._channels]
             self._pop(
-                ("EVALSHA", POP.sha, len(keys) + 1, self._batch_key, *keys)
-                + (self._request, room, BATCH_KEPT)
+                (
+                    *("EVALSHA", POP.sha, len(keys) + 1, self._batch_key, *keys),
+                    *(self._request, room, BATCH_KEPT),
+                )
             )
 
     def _pop(self, command: tuple[Any, ...]) -> None:
