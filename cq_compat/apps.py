@@ -8,7 +8,7 @@ from cq_transport import register
 
 
 class CqConfig(AppConfig):
-    """Makes ``channels://`` known to every process that sets up Django, and checks the layer behind it."""
+    """Makes ``channels://`` known wherever Django is set up, and checks the layer behind it."""
 
     name = "cq_compat"
     label = "cq"

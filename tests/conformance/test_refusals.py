@@ -12,9 +12,11 @@ from tests.conformance.watchdog import ends
 
 def refusal(url: str, **options: object) -> str:
     """Return the words with which a publisher is refused."""
-    with Connection(url, transport_options=options) as connection:
-        with pytest.raises(KombuError) as caught:
-            ends(lambda: send(connection, "queue", "message", declare=[Queue("queue")]))
+    with (
+        Connection(url, transport_options=options) as connection,
+        pytest.raises(KombuError) as caught,
+    ):
+        ends(lambda: send(connection, "queue", "message", declare=[Queue("queue")]))
     return str(caught.value)
 
 
