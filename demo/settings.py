@@ -68,7 +68,7 @@ CHANNEL_LAYERS = {
 
 CELERY_BROKER_URL = "channels://tasks"
 CELERY_RESULT_BACKEND = REDIS_URL.replace("unix://", "redis+socket://", 1)
-CELERY_RESULT_EXTENDED = True
+CELERY_TASK_IGNORE_RESULT = True  # only the report's chord needs results, and asks for them
 CELERY_TASK_ROUTES = {
     "demo.shop.tasks.send_order_mail": {"queue": "mails"},
     "demo.shop.tasks.make_thumbnail": {"queue": "pictures"},

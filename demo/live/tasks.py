@@ -1,6 +1,5 @@
 """Tasks and workers, as the page wants them, out of the state that events describe."""
 
-from operator import itemgetter
 from typing import Any
 
 from celery import states
@@ -8,12 +7,13 @@ from celery.events.state import State, Task
 
 TASKS = 40
 TEXT = 200  # characters
+RUNNING = (states.STARTED, "PROGRESS")
 
 
 def recent_tasks(state: State) -> list[dict[str, Any]]:
-    """Return the tasks that something happened to of late, the youngest first."""
+    """Return the tasks that were active of late: running ones first, then the youngest."""
     tasks = [_task(task) for _, task in state.tasks_by_time(limit=TASKS) if task.name]
-    return sorted(tasks, key=itemgetter("at"), reverse=True)
+    return sorted(tasks, key=_place)
 
 
 def running_workers(state: State) -> list[dict[str, Any]]:
@@ -23,6 +23,12 @@ def running_workers(state: State) -> list[dict[str, Any]]:
         for worker in state.workers.values()
         if worker.alive
     ]
+
+
+def _place(task: dict[str, Any]) -> tuple[bool, float]:
+    if task["state"] in RUNNING:
+        return False, task["at"]  # the longest at the top, where its stop button stays
+    return True, -task["at"]
 
 
 def _task(task: Task) -> dict[str, Any]:

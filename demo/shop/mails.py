@@ -26,19 +26,23 @@ def send_confirmation(order: Order) -> None:
 
 def latest_mails(count: int) -> list[dict[str, Any]]:
     """Return the newest mails: address, subject and text."""
-    return [_read(path) for path in heapq.nlargest(count, _files())]
+    return [_read(path) for path in heapq.nlargest(count, _files(), key=_written)]
 
 
 def forget_all_but(count: int) -> int:
     """Delete all but the newest mails and return how many."""
-    old = sorted(_files(), reverse=True)[count:]
+    old = sorted(_files(), key=_written, reverse=True)[count:]
     for path in old:
         path.unlink(missing_ok=True)
     return len(old)
 
 
 def _files() -> list[Path]:
-    return list(Path(settings.EMAIL_FILE_PATH).glob("*.log"))  # their names begin with the time
+    return list(Path(settings.EMAIL_FILE_PATH).glob("*.log"))
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def _read(path: Path) -> dict[str, Any]:

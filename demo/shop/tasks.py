@@ -62,7 +62,7 @@ def build_report() -> str:
     return str(chord([sum_up.s(item) for item in Item.values], write_report.s()).delay().id)
 
 
-@shared_task
+@shared_task(ignore_result=False)
 def sum_up(item: str) -> tuple[str, int, int]:
     """Return the item, its orders and what they brought in cents."""
     orders = list(Order.objects.filter(item=item))

@@ -102,7 +102,7 @@ def build_report(visitor: Visitor) -> None:
 def stop_counting(visitor: Visitor) -> None:
     """A running task tells its progress and can be stopped."""
     expect("counting begins", visitor.press("stock/") == 200)
-    [task] = visitor.wait(lambda board: [task for task in _tasks(board, "count_stock", "PROGRESS")])
+    [task] = visitor.wait(lambda board: list(_tasks(board, "count_stock", "PROGRESS")))
     expect("it is told to stop", visitor.press("tasks/stop/", task=task["id"]) == 200)
     visitor.wait(lambda board: _tasks(board, "count_stock", "REVOKED"))
 

@@ -6,6 +6,7 @@
 const $ = (id) => document.getElementById(id);
 const QUIET = 3000; // milliseconds without a board after which the page says so
 let lastNews = 0;
+let silence;
 
 // Make an element. Text becomes text nodes: nothing that visitors wrote is ever read as HTML.
 function make(tag, attributes = {}, ...children) {
@@ -30,7 +31,9 @@ function list(parent, items, key, build, update = () => {}) {
     parent.known.set(key(item), element);
     update(element, item);
     const present = parent.children[place] ?? null;
-    if (present !== element) parent.insertBefore(element, present);
+    if (present === element) return;
+    if (present?.nextElementSibling === element) present.remove(); // it may come back further down
+    else parent.insertBefore(element, present);
   });
   while (parent.children.length > items.length) parent.lastElementChild.remove();
 }
@@ -129,7 +132,9 @@ function listen() {
 
 function tell(text, isError) {
   $("notice").textContent = text;
-  $("notice").className = isError ? "bad" : "";
+  $("notice").className = isError ? "shown bad" : "shown";
+  clearTimeout(silence);
+  silence = setTimeout(() => $("notice").classList.remove("shown"), isError ? 10000 : 4000);
 }
 
 async function send(url, body) {
