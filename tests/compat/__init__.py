@@ -1,0 +1,1 @@
+"""The integration tests of Celery and kombu, run over `redis://` and over `channels://`."""

@@ -1,0 +1,52 @@
+"""Source distributions: the installed packages come without their tests."""
+
+import subprocess
+import sys
+import tarfile
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.compat.errors import CompatError
+from tests.servers.daemon import ROOT
+
+CACHE = ROOT / ".cache" / "compat"
+#: What is taken from a source distribution. The package itself is not: the installed one is tested.
+PARTS = ("t", "examples", "pyproject.toml", "setup.cfg")
+
+
+def source(distribution: str) -> Path:
+    """Return the folder with the tests and examples that belong to the installed version.
+
+    Raises: CompatError when they cannot be downloaded.
+    """
+    name = f"{distribution}-{version(distribution)}"
+    folder = CACHE / name
+    if not folder.is_dir():
+        _extract(_archive(distribution, name), folder)
+    return folder
+
+
+def _archive(distribution: str, name: str) -> Path:
+    archive = CACHE / f"{name}.tar.gz"
+    if not archive.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        requirement = f"{distribution}=={version(distribution)}"
+        download = ["download", "--quiet", "--no-deps", "--no-binary", distribution]
+        command = [sys.executable, "-m", "pip", *download, "--dest", str(CACHE), requirement]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode or not archive.exists():
+            raise CompatError(f"{' '.join(command)} got no {archive.name}:\n{done.stderr}")
+    return archive
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    partial = folder.with_suffix(".partial")
+    with tarfile.open(archive) as tar:
+        members = [member for member in tar if _is_wanted(member.name)]
+        tar.extractall(partial, members)
+    (partial / folder.name).rename(folder)
+
+
+def _is_wanted(path: str) -> bool:
+    _, *inside = Path(path).parts
+    return bool(inside) and inside[0] in PARTS
