@@ -58,6 +58,7 @@ _PLACE = "Celery's Redis transport puts messages back at the other end of the qu
 _UNBIND = "Celery's Redis transport keeps bindings for ever"
 _EMPTY = "to Celery's Redis transport an empty queue is none"
 _FANOUT = "Celery's Redis transport publishes fanouts to those who listen at the moment"
+_NO_CAPACITY = "PostgresChannelLayer ignores its capacity"
 _ONE_PROCESS = "InMemoryChannelLayer ends with its process"
 _ONE_CHANNEL = "here a queue has one channel for all priorities"
 _ONE_HOST = "a stock receive looks at one host, and waits there"
@@ -135,6 +136,16 @@ LACKS: dict[str, dict[str, str]] = {
         "test_raw_bytes": "memory holds no bytes",
         "test_stock_receive_reads_routed_messages": _ONE_CHANNEL,
         "test_stock_send_wakes_a_waiting_consumer": _ONE_CHANNEL,
+    },
+    "channels-postgres": {
+        "test_full_queue_raises": _NO_CAPACITY,
+        "test_full_queue_behind_an_exchange_raises": _NO_CAPACITY,
+        "test_accepted_messages_are_not_lost": _NO_CAPACITY,
+        "test_confirmed_messages_are_not_more_than_the_room": _NO_CAPACITY,
+        "test_there_is_room_again": _NO_CAPACITY,
+        "test_a_full_queue_does_not_touch_another": _NO_CAPACITY,
+        "test_publisher_waits_for_room": _NO_CAPACITY,
+        "test_stock_flush_empties_queues": "it would flush the other cases' layer",
     },
     "hosts": {
         "test_stock_receive_reads_messages": _ONE_HOST,
