@@ -30,6 +30,12 @@ def task_layer(address: Address, options: Options) -> TaskLayer:
         LayerMisconfigured: there is no such layer, or it cannot hold tasks.
     """
     layer = find_layer(address.alias)
+    if is_pubsub(layer):
+        raise LayerMisconfigured(
+            f"The channel layer {address.alias!r} is a RedisPubSubChannelLayer: it keeps no messages "
+            "for workers that are away, so it would lose tasks. Give tasks a layer of their own with "
+            "BACKEND 'channels_redis.core.RedisChannelLayer'."
+        )
     key = (layer, address.namespace, options)
     with _lock:
         if key not in _task_layers:
@@ -93,12 +99,6 @@ def is_postgres(layer: BaseChannelLayer) -> bool:
 
 
 def _adapt(layer: BaseChannelLayer, namespace: str, options: Options) -> TaskLayer:
-    if is_pubsub(layer):
-        raise LayerMisconfigured(
-            "RedisPubSubChannelLayer keeps no messages for workers that are away, so it would lose "
-            "tasks. Give tasks a layer of their own with "
-            "BACKEND 'channels_redis.core.RedisChannelLayer'."
-        )
     if is_redis(layer):
         from cq_transport.layers.redis.layer import RedisTaskLayer
 

@@ -104,6 +104,7 @@ class PublicReader:
         if not eager and 0 < room < BATCH and 2 * room < self._consumer.window():
             self._linger()
             return
+        self._is_lingering = False
         with self._lock:
             had_room, self._limit = self.wants(), max(0, room)
             has_room = self.wants()
@@ -126,6 +127,8 @@ class PublicReader:
         """Stop reading; what is here already is handed over."""
         with self._lock:
             channels, self._queues, self._limit = list(self._queues), {}, 0
+        if self._is_inherited:
+            return
         if channels:
             bridge.call_soon(self._taps.part, self, channels)
         found = self._take_found()
@@ -134,8 +137,8 @@ class PublicReader:
 
     def close(self) -> None:
         """Stop for good; what nobody else here reads goes back to the layer."""
-        if self._pid != os.getpid():
-            return  # the descriptors and what they bring are the parent's
+        if self._is_inherited:
+            return
         with suppress(TransportError):
             self.stop()
             bridge.run(self._taps.leave(self, self._used), self._patience)
@@ -144,6 +147,11 @@ class PublicReader:
         self._far.close()
 
     # Helpers
+
+    @property
+    def _is_inherited(self) -> bool:
+        # In a forked child the descriptors, and what they bring, are the parent's.
+        return self._pid != os.getpid()
 
     def _take_found(self) -> list[Delivery]:
         with self._lock:
@@ -165,5 +173,5 @@ class PublicReader:
             self._watcher.call_later(LINGER, self._end_of_linger)
 
     def _end_of_linger(self) -> None:
-        self._is_lingering = False
-        self.pump(eager=True)
+        if self._is_lingering:
+            self.pump(eager=True)
