@@ -32,9 +32,9 @@ def task_layer(address: Address, options: Options) -> TaskLayer:
     layer = find_layer(address.alias)
     if is_pubsub(layer):
         raise LayerMisconfigured(
-            f"The channel layer {address.alias!r} is a RedisPubSubChannelLayer: it keeps no messages "
-            "for workers that are away, so it would lose tasks. Give tasks a layer of their own with "
-            "BACKEND 'channels_redis.core.RedisChannelLayer'."
+            f"The channel layer {address.alias!r} is a RedisPubSubChannelLayer, which keeps no "
+            "messages for workers that are away and so would lose tasks. Give tasks a layer of "
+            "their own with BACKEND 'channels_redis.core.RedisChannelLayer'."
         )
     key = (layer, address.namespace, options)
     with _lock:
