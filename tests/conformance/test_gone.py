@@ -121,7 +121,6 @@ def test_consumer_goes_on_after_its_connection_was_killed(
         assert inbox.take() == [number]
 
 
-@pytest.mark.xfail(reason="known fault: a message may come twice after a flush", strict=False)
 def test_consumer_goes_on_after_a_flush(
     server: RedisServer, connect: Callable[..., Connection]
 ) -> None:

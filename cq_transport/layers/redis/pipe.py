@@ -37,7 +37,7 @@ class Request:
         self.packed = packed
         self.answer: Any = None
         self.done = False
-        self.sent_at = 0.0
+        self.sent_at = monotonic()
 
     def answered(self, answer: Any) -> None:
         """Take the answer."""
@@ -216,6 +216,7 @@ class Pipe:
             for script in scripts.ALL:
                 self._pending.append(Request(None))
                 self._link.write(self._link.pack("SCRIPT", "LOAD", script.source))
+            request.sent_at = monotonic()
             self._pending.append(request)
             self._link.write(request.packed)
 
