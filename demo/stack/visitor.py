@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from http.cookiejar import CookieJar
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.error import HTTPError
-from urllib.request import HTTPCookieProcessor, Request, build_opener
+from urllib.parse import urlsplit
+from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
 
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from demo.stack.errors import DemoError
 
@@ -31,13 +34,16 @@ class Visitor:
         self.board: Board = {}
 
     def __enter__(self) -> "Visitor":
-        self._opener = build_opener(HTTPCookieProcessor(CookieJar()))
+        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(CookieJar()))
         token = TOKEN.search(self.get("").decode())
         if token is None:
             raise DemoError("the page has no form")
         self._token = token[1]
+        address = urlsplit(self.url)
         self._socket = connect(
-            self.url.replace("http", "ws", 1) + "live/", origin=self.url.rstrip("/")
+            f"ws://{address.netloc}/live/",
+            origin=Origin(self.url.rstrip("/")),
+            sock=socket.create_connection((address.hostname, address.port)),  # past any proxy
         )
         return self
 
