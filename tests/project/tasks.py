@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from celery import Task, current_app, shared_task
@@ -9,12 +10,13 @@ from celery import Task, current_app, shared_task
 RECORD = "CQ_TEST_RECORD"  # the environment variable that names the file of records
 
 
-def write_record(task_id: str, event: str) -> None:
-    """Append the line `task_id event` to the file of records, and on to the disk."""
+def write_record(task_id: str, event: str, *, sync: bool = True) -> None:
+    """Append the line `task_id event` to the file of records, and on to the disk if `sync`."""
     descriptor = os.open(os.environ[RECORD], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, f"{task_id} {event}\n".encode())  # one write: lines never mix
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -60,6 +62,30 @@ def record(self: Task, event: str = "run") -> str:
     """Record `event`."""
     write_record(self.request.id, event)
     return event
+
+
+@shared_task(bind=True)
+def note(self: Task, event: str = "run") -> None:
+    """Record `event` at little cost: it outlives the process, not the machine."""
+    write_record(self.request.id, event, sync=False)
+
+
+@shared_task(bind=True)
+def where(self: Task) -> None:
+    """Record the name of the worker."""
+    write_record(self.request.id, self.request.hostname, sync=False)
+
+
+@shared_task(bind=True)
+def hold(self: Task, gate: str) -> int:
+    """Record `start`, wait until the file `gate` exists, and return the id of the process."""
+    return _hold(self, gate)
+
+
+@shared_task(bind=True, acks_late=True)
+def hold_late(self: Task, gate: str) -> int:
+    """Do as `hold`, with the message acknowledged after the body."""
+    return _hold(self, gate)
 
 
 @shared_task(bind=True)
@@ -110,6 +136,13 @@ def describe(self: Task) -> dict[str, Any]:
 def crash() -> None:
     """End the process that runs the task, at once."""
     os._exit(1)
+
+
+def _hold(task: Task, gate: str) -> int:
+    write_record(task.request.id, "start", sync=False)
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    return os.getpid()
 
 
 def _work(task: Task, seconds: float) -> int:

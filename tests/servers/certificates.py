@@ -13,13 +13,20 @@ class Certificate(NamedTuple):
     key: Path
 
 
-def make_certificate(directory: Path) -> Certificate:
-    """Write a new certificate, valid for two days, into `directory`."""
-    from cryptography import x509  # only tests with TLS need the package
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
+def make_certificate(directory: Path, *, rsa_key: bool = False) -> Certificate:
+    """Write a new certificate, valid for two days, into `directory`; its key is a curve's or RSA's.
 
-    key = ec.generate_private_key(ec.SECP256R1())
+    Celery signs messages with RSA keys alone.
+    """
+    from cryptography import x509  # only tests with TLS or signatures need the package
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    key = (
+        rsa.generate_private_key(65537, 2048)
+        if rsa_key
+        else ec.generate_private_key(ec.SECP256R1())
+    )
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.timezone.utc)
     names: list[x509.GeneralName] = [

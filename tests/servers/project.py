@@ -5,13 +5,17 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from django.test import override_settings
 
 from tests.project.tasks import RECORD
 from tests.servers.daemon import ROOT
+from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 from tests.servers.worker import CeleryProcess, CeleryWorker
 
@@ -19,10 +23,35 @@ from tests.servers.worker import CeleryProcess, CeleryWorker
 class Project:
     """The project `tests.project` under given Django settings; `directory` keeps its records."""
 
-    def __init__(self, directory: Path, **settings: Any) -> None:
+    def __init__(
+        self, directory: Path, *, environment: Mapping[str, str] | None = None, **settings: Any
+    ) -> None:
         self.directory = directory
         self.settings = settings
+        self.environment = dict(environment or {})
         self.record_path = directory / "records"
+
+    @classmethod
+    def on_redis(
+        cls,
+        directory: Path,
+        server: RedisServer,
+        *,
+        config: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> "Project":
+        """Return a project over `channels://` whose layer and results are on `server`.
+
+        `config` replaces and adds entries of the layer's CONFIG.
+        """
+        layer = {"hosts": [server.url], "capacity": 1_000_000, "expiry": 86_400, **(config or {})}
+        backend = "channels_redis.core.RedisChannelLayer"
+        defaults = {
+            "CHANNEL_LAYERS": {"default": {"BACKEND": backend, "CONFIG": layer}},
+            "CELERY_BROKER_URL": "channels://",
+            "CELERY_RESULT_BACKEND": server.url,
+        }
+        return cls(directory, **{**defaults, **settings})
 
     @property
     def env(self) -> dict[str, str]:
@@ -31,11 +60,14 @@ class Project:
             "DJANGO_SETTINGS_MODULE": "tests.project.settings",
             "CQ_TEST_SETTINGS": json.dumps(self.settings),
             RECORD: str(self.record_path),
+            **self.environment,
         }
 
-    def worker(self, *arguments: str, nodename: str | None = None) -> CeleryWorker:
+    def worker(
+        self, *arguments: str, nodename: str | None = None, app: str = "tests.project"
+    ) -> CeleryWorker:
         """Return a worker that is not started yet."""
-        return CeleryWorker(*arguments, env=self.env, nodename=nodename)
+        return CeleryWorker(*arguments, app=app, env=self.env, nodename=nodename)
 
     def process(self, command: str, *arguments: str, ready: str = r"\S") -> CeleryProcess:
         """Return another long-running `celery` command that is not started yet."""
@@ -78,6 +110,12 @@ class Project:
         )
         return app
 
+    @contextmanager
+    def client(self) -> Iterator[Celery]:
+        """Give this process the project's channel layers, and yield an app that uses them."""
+        with override_settings(CHANNEL_LAYERS=self.settings["CHANNEL_LAYERS"]), self.app() as app:
+            yield app
+
     def records(self) -> dict[str, list[str]]:
         """Return the recorded events in their order, by task id."""
         events: dict[str, list[str]] = defaultdict(list)
@@ -97,3 +135,19 @@ class Project:
             lambda: seen() >= count, timeout, lambda: f"{count} tasks to {event}, saw {seen()}"
         )
         return self.records()
+
+    def wait_recorded(
+        self, ids: Iterable[str], event: str, timeout: float = 30.0
+    ) -> dict[str, list[str]]:
+        """Return the records of these tasks once each has recorded `event`."""
+        wanted = list(ids)
+
+        def missing() -> list[str]:
+            records = self.records()
+            return [task_id for task_id in wanted if event not in records.get(task_id, ())]
+
+        wait_until(
+            lambda: not missing(), timeout, lambda: f"{event} of {len(missing())} more", 0.02
+        )
+        records = self.records()
+        return {task_id: records[task_id] for task_id in wanted}
