@@ -98,9 +98,14 @@ class Transport(base.Transport):
         self.watcher = DescriptorWatcher()
 
     def create_channel(self, connection: Transport) -> Channel:
-        """Open a channel."""
-        channel = Channel(self)
-        self.channels.append(channel)
+        """Open a channel.
+
+        Args:
+            connection: what ``establish_connection`` returned. After a failover it is another
+                transport than this one: kombu looks up the method first and connects then.
+        """
+        channel = Channel(connection)
+        connection.channels.append(channel)
         return channel
 
     def close_channel(self, channel: Channel) -> None:

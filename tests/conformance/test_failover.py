@@ -32,3 +32,12 @@ def test_publish_fails_over(broker: Broker) -> None:
         send(connection, "queue", "message", declare=[queue], retry=True, retry_policy=QUICK)
 
     assert broker.contents(broker.connect(), queue) == ["message"]
+
+
+def test_first_channel_fails_over(broker: Broker) -> None:
+    queue = Queue("queue")
+    with failing_over(broker, as_list=True) as connection:
+        channel = connection.channel()  # connects
+        send(channel, "queue", "message", declare=[queue], retry=True, retry_policy=QUICK)
+
+    assert broker.contents(broker.connect(), queue) == ["message"]
