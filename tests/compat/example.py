@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,11 +25,15 @@ class Example:
 
     def manage(self, *arguments: str) -> str:
         """Run `manage.py` and return what it prints."""
-        return self._run("manage.py", *arguments)
+        return self._run("manage.py", *arguments).stdout
+
+    def check(self) -> list[str]:
+        """Return the ids of the messages of Django's system checks."""
+        return re.findall(r"\((\w+\.[CEW]\d+)\)", self._run("manage.py", "check").stderr)
 
     def celery(self, *arguments: str) -> str:
         """Run a `celery` command that ends by itself and return what it prints."""
-        return self._run("-m", "celery", "-A", "proj", *arguments)
+        return self._run("-m", "celery", "-A", "proj", *arguments).stdout
 
     def shell(self, code: str) -> Any:
         """Run code in the project's shell and return what it has assigned to `answer`."""
@@ -39,7 +44,7 @@ class Example:
         """Return the worker that the project's README starts, not started yet."""
         return ExampleWorker(self)
 
-    def _run(self, *arguments: str) -> str:
+    def _run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
@@ -50,7 +55,7 @@ class Example:
             timeout=90,
         )
         assert not done.returncode, f"{arguments}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return done
 
 
 class ExampleWorker(CeleryProcess):

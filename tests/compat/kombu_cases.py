@@ -74,7 +74,7 @@ class TestFailover(common.BaseFailover):
     def test_failover_switches_to_the_url_that_answers(
         self, failover_connection: Connection
     ) -> None:
-        dead, live = failover_connection.alt
+        dead, live = (Connection(url).as_uri() for url in failover_connection.alt)
         assert failover_connection.as_uri() == dead
         failover_connection.connect()
         assert failover_connection.connected

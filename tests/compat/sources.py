@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tarfile
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,11 +41,10 @@ def _archive(distribution: str, name: str) -> Path:
 
 
 def _extract(archive: Path, folder: Path) -> None:
-    partial = folder.with_suffix(".partial")
-    with tarfile.open(archive) as tar:
+    with tarfile.open(archive) as tar, tempfile.TemporaryDirectory(dir=CACHE) as partial:
         members = [member for member in tar if _is_wanted(member.name)]
-        tar.extractall(partial, members)
-    (partial / folder.name).rename(folder)
+        tar.extractall(partial, members, filter="data")
+        (Path(partial) / folder.name).rename(folder)
 
 
 def _is_wanted(path: str) -> bool:
