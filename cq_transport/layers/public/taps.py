@@ -123,9 +123,9 @@ class Taps:
                 if not transient:
                     raise
 
-    async def put_group(self, group: str, message: Envelope) -> None:
-        """Put a message into the channels of a group."""
-        await self.layer.group_send(group, message)
+    async def join_groups(self, members: Iterable[tuple[str, str]]) -> None:
+        """Let channels join groups, or stay in them; each member is a group and a channel."""
+        await asyncio.gather(*(self.layer.group_add(*member) for member in members))
 
     async def put_back(self, channel: str, held: Held) -> None:
         """Return a message that was taken; here it becomes the last of its channel."""
