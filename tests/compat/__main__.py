@@ -47,7 +47,7 @@ def _run(suite: Suite, folder: Path, serial: bool) -> list[Row]:
             results = [run.results() for run in [stack.enter_context(run) for run in runs]]
     print(f"{sum(map(len, results))} tests in {time.monotonic() - begin:.0f} s", flush=True)
     redis, channels = results
-    return compare(redis, channels, {test: suite.row(test) for test in {**redis, **channels}})
+    return compare(redis, channels, suite.row)
 
 
 def _parse() -> argparse.Namespace:

@@ -1,6 +1,6 @@
 """Compare the results over two brokers, and say it as a table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.compat.results import Result
@@ -48,13 +48,13 @@ class Row:
 
 
 def compare(
-    redis: Mapping[str, Result], channels: Mapping[str, Result], row_of: Mapping[str, str]
+    redis: Mapping[str, Result], channels: Mapping[str, Result], row_of: Callable[[str], str]
 ) -> list[Row]:
     """Return the rows of a report, in the order of the tests; `row_of` names the row of a test."""
     rows: dict[str, Row] = {}
     for test in {**redis, **channels}:
-        row = rows.setdefault(row_of[test], Row(row_of[test]))
-        row.add(test, redis.get(test), channels.get(test))
+        name = row_of(test)
+        rows.setdefault(name, Row(name)).add(test, redis.get(test), channels.get(test))
     return list(rows.values())
 
 

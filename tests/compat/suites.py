@@ -31,15 +31,26 @@ class Suite:
 
 def suites(quick: bool) -> list[Suite]:
     """Return what is to be run, or the part of it that takes a few minutes."""
-    return [_celery(quick), _own("kombu", "kombu_cases.py"), _own("example", "example_cases.py")]
+    return [celery(quick), kombu(), example()]
 
 
-def _celery(quick: bool) -> Suite:
+def celery(quick: bool = False) -> Suite:
+    """Return Celery's integration tests."""
     tests = [f"t/integration/{name}.py" for name in QUICK] if quick else ["t/integration"]
     plugins = ("celery.contrib.pytest", "pytest_rerunfailures", "pytest_timeout")
     arguments = [f"-p{plugin}" for plugin in plugins]
     arguments += [f"--ignore={path}" for path in NOT_HERE]
     return Suite("celery", source("celery"), [*arguments, *tests])
+
+
+def kombu() -> Suite:
+    """Return kombu's common integration tests."""
+    return _own("kombu", "kombu_cases.py")
+
+
+def example() -> Suite:
+    """Return what is done with Celery's example project."""
+    return _own("example", "example_cases.py")
 
 
 def _own(name: str, file: str) -> Suite:
