@@ -156,6 +156,11 @@ class Transport(base.Transport):
         Raises:
             TimeoutError: none came.
         """
+        if not self._deliver_one():
+            with self.watcher.draining():
+                self._wait_and_deliver(timeout)
+
+    def _wait_and_deliver(self, timeout: float | None) -> None:
         deadline = None if timeout is None else monotonic() + timeout
         waited = False
         while not self._deliver_one():

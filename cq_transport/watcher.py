@@ -1,11 +1,19 @@
-"""Waits for the readers' descriptors: on Celery's event loop, or in ``drain_events``."""
+"""Waits for the readers' descriptors: on Celery's event loop, or in ``drain_events``.
+
+A starting worker does both: it has its loop already when it asks its neighbours and waits for their
+answers. So the descriptors are always in a poller of our own, and on the loop besides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kombu.utils.eventio import ERR, READ, poll
+
+#: What leaving a poller raises when it was reset meanwhile.
+_NOT_THERE = (KeyError, ValueError, OSError)
 
 
 class DescriptorWatcher:
@@ -15,16 +23,24 @@ class DescriptorWatcher:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._hub: Any = None
         self._poller: Any = poll()
+        self._is_draining = False
 
     @property
     def has_hub(self) -> bool:
         """Whether an event loop does the waiting."""
-        return self._hub is not None
+        return self._hub is not None and not self._is_draining
+
+    @contextmanager
+    def draining(self) -> Iterator[None]:
+        """Let the caller do the waiting meanwhile, even if there is an event loop."""
+        before, self._is_draining = self._is_draining, True
+        try:
+            yield
+        finally:
+            self._is_draining = before
 
     def attach(self, hub: Any) -> None:
         """Let the event loop ``hub`` do the waiting from now on."""
-        for fd in self._callbacks:
-            self._stop_waiting(fd)
         self._hub = hub
         for fd, callback in self._callbacks.items():
             hub.add_reader(fd, callback)
@@ -32,23 +48,22 @@ class DescriptorWatcher:
     def detach(self) -> None:
         """Leave the event loop."""
         for fd in self._callbacks:
-            self._stop_waiting(fd)
+            self._leave_hub(fd)
         self._hub = None
-        for fd in self._callbacks:
-            self._poller.register(fd, READ | ERR)
 
     def watch(self, fd: int, on_readable: Callable[[], None]) -> None:
         """Call ``on_readable`` whenever ``fd`` has something to read."""
         self._callbacks[fd] = on_readable
+        self._poller.register(fd, READ | ERR)
         if self._hub is not None:
             self._hub.add_reader(fd, on_readable)
-        else:
-            self._poller.register(fd, READ | ERR)
 
     def unwatch(self, fd: int) -> None:
         """Forget ``fd``; to be called before it is closed."""
         if self._callbacks.pop(fd, None) is not None:
-            self._stop_waiting(fd)
+            self._leave_hub(fd)
+            with suppress(*_NOT_THERE):
+                self._poller.unregister(fd)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call ``callback`` once after ``seconds``; without an event loop the next ``drain_events``
@@ -76,11 +91,7 @@ class DescriptorWatcher:
         self._hub = None
         self._poller.close()
 
-    def _stop_waiting(self, fd: int) -> None:
-        try:
-            if self._hub is not None:
+    def _leave_hub(self, fd: int) -> None:
+        if self._hub is not None:
+            with suppress(*_NOT_THERE):
                 self._hub.remove_reader(fd)
-            else:
-                self._poller.unregister(fd)
-        except (KeyError, ValueError, OSError):
-            pass  # the loop was reset meanwhile
