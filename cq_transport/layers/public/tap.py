@@ -22,8 +22,11 @@ logger = get_logger(__name__)
 HOLD = 1.0
 #: Seconds between two attempts to receive from a layer that fails.
 RETRY = 1.0
-#: Seconds for which a cancelled ``receive()`` may go on.
-CANCELLING = 1.0
+#: Seconds after which a ``receive()`` that goes on is cancelled again: before Python 3.12,
+#: ``asyncio.wait_for()`` swallows a cancellation that comes together with a result.
+CANCEL_AGAIN = 0.1
+#: How often that is done.
+CANCELLATIONS = 10
 
 
 class Taker(Protocol):
@@ -118,10 +121,12 @@ class Tap:
 
     async def stop_receiving(self) -> None:
         """Cancel ``receive()``; what it brings all the same is held."""
-        if self._receiving is not None:
-            self._dismissed = self._receiving
-            self._receiving.cancel()
-            await asyncio.wait({self._receiving}, timeout=CANCELLING)
+        receiving = self._dismissed = self._receiving
+        for _ in range(CANCELLATIONS):
+            if receiving is None or receiving.done():
+                return
+            receiving.cancel()
+            await asyncio.wait({receiving}, timeout=CANCEL_AGAIN)
 
     async def give_back(self) -> None:
         """Return what is held to the layer."""
