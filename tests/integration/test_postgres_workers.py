@@ -1,0 +1,202 @@
+"""Real workers of every pool that compete for tasks over PostgreSQL alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from signal import SIGTERM
+from typing import Any
+
+import pytest
+from celery import Celery
+from django.conf import settings
+from django.test import override_settings
+
+import cq_transport
+from tests.servers.postgres import PostgresServer
+from tests.servers.project import Project
+from tests.servers.waiting import wait_until
+from tests.servers.worker import CeleryWorker
+
+pytestmark = pytest.mark.integration
+
+LAYER_APP = "channels_postgres"
+POOLS = {
+    "solo": ("--pool=solo",),
+    "prefork": ("--pool=prefork", "-c", "2"),
+    "threads": ("--pool=threads", "-c", "4"),
+    "gevent": ("--pool=gevent", "-c", "8"),
+    "eventlet": ("--pool=eventlet", "-c", "8"),
+}
+TASKS = "tests.project.tasks"
+NOTE = f"{TASKS}.note"
+MANY = 1_000
+#: How long publishers put up with a broker that restarts.
+PATIENT = {"interval_start": 0.05, "interval_step": 0, "max_retries": 400}
+Fleet = dict[str, CeleryWorker]
+
+
+@pytest.fixture(scope="module")
+def project(
+    tmp_path_factory: pytest.TempPathFactory, make_layer_database: Callable[[], dict[str, Any]]
+) -> Project:
+    database = {**make_layer_database(), "TIME_ZONE": "UTC"}
+    config = {**database, "expiry": 86_400}
+    return Project(
+        tmp_path_factory.mktemp("postgres"),
+        INSTALLED_APPS=["cq_compat", LAYER_APP],
+        DATABASES={"default": database, LAYER_APP: database},
+        CHANNEL_LAYERS={
+            "default": {
+                "BACKEND": "channels_postgres.core.PostgresChannelLayer",
+                "CONFIG": config,
+            }
+        },
+        CELERY_BROKER_URL="channels://",
+        CELERY_TASK_IGNORE_RESULT=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def app(project: Project) -> Iterator[Celery]:
+    """An app of this process that publishes to the workers."""
+    cq_transport.register()
+    installed = [*settings.INSTALLED_APPS, LAYER_APP]
+    with override_settings(INSTALLED_APPS=installed), project.client() as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def fleet(project: Project) -> Iterator[Fleet]:
+    """A worker of each pool, named after it, on the common queue and on one named after it."""
+    with ExitStack() as stack:
+        workers = {pool: worker(project, pool, "-Q", f"celery,{pool}") for pool in POOLS}
+        for one in workers.values():
+            stack.callback(one.close)
+            one.launch()
+        for one in workers.values():
+            one.wait_ready()
+        yield workers
+
+
+def worker(project: Project, pool: str, *arguments: str) -> CeleryWorker:
+    return project.worker(*POOLS[pool], *arguments, nodename=f"{pool}@test")
+
+
+def publish(app: Celery, count: int, name: str = NOTE, *args: Any, **options: Any) -> list[str]:
+    """Publish tasks, patiently, and return their ids."""
+    return [
+        app.send_task(name, args, retry=True, retry_policy=PATIENT, **options).id
+        for _ in range(count)
+    ]
+
+
+def taken(app: Celery, queue: str) -> list[str]:
+    """Take what waits in a queue, and return the ids of the tasks."""
+    ids = []
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
+            ids.append(message.headers["id"])
+    return ids
+
+
+def wait_for_more(project: Project, before: AbstractSet[str], count: int = 1) -> None:
+    """Return when `count` tasks that are not in `before` have run."""
+    wait_until(
+        lambda: len(project.records().keys() - before) >= count, 30, f"{count} more tasks to run"
+    )
+
+
+def shares(app: Celery) -> dict[str, int]:
+    """Return how many of its `NOTE` tasks each worker says that it has run."""
+    stats = app.control.inspect(timeout=10, limit=len(POOLS)).stats()
+    return {node.split("@")[0]: found["total"].get(NOTE, 0) for node, found in stats.items()}
+
+
+def test_competing_workers_run_each_task_once(app: Celery, project: Project, fleet: Fleet) -> None:
+    ids = publish(app, MANY)
+
+    assert project.wait_recorded(ids, "run", timeout=60) == {key: ["run"] for key in ids}
+
+    found = wait_until(lambda: sum((seen := shares(app)).values()) >= MANY and seen)
+    assert sum(found.values()) == MANY
+    assert found.keys() == POOLS.keys() and all(found.values()), f"who has run nothing? {found}"
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_tasks_publish_tasks(app: Celery, project: Project, fleet: Fleet, pool: str) -> None:
+    before = project.records().keys()
+    publish(app, 5, f"{TASKS}.spawn", 20, NOTE, queue=pool)
+
+    wait_for_more(project, before, 100)
+
+    after = project.records()
+    assert {key: after[key] for key in after.keys() - before} == {
+        key: ["run"] for key in after.keys() - before
+    }
+
+
+def test_remote_control(app: Celery, project: Project, fleet: Fleet) -> None:
+    control: Any = app.control
+    solo = {"destination": ["solo@test"], "reply": True, "timeout": 10}
+
+    replies = control.ping(timeout=10, limit=len(POOLS))
+    assert {node for reply in replies for node in reply} == {f"{pool}@test" for pool in POOLS}
+
+    (reply,) = control.cancel_consumer("solo", **solo)
+    assert "ok" in reply["solo@test"]
+    for_solo, for_others = publish(app, 1, queue="solo"), publish(app, 1, queue="prefork")
+    project.wait_recorded(for_others, "run")
+    assert for_solo[0] not in project.records()
+
+    control.add_consumer("solo", **solo)
+    project.wait_recorded(for_solo, "run")
+
+
+@pytest.mark.parametrize("fault", ["cut connections", "restart"])
+def test_workers_go_on(
+    app: Celery, project: Project, fleet: Fleet, postgres_server: PostgresServer, fault: str
+) -> None:
+    def restart() -> None:
+        postgres_server.stop()
+        postgres_server.start()
+
+    happens = restart if fault == "restart" else postgres_server.cut_connections
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):  # what was mended once is mended again
+            before = project.records().keys()
+            publishing = pool.submit(publish, app, MANY // 2)
+            wait_for_more(project, before)
+            happens()
+            ids = publishing.result()
+            ids += [key for name in POOLS for key in publish(app, 1, queue=name)]
+            runs = project.wait_recorded(ids, "run", timeout=60)
+            assert runs == {key: ["run"] for key in ids}
+    assert len(app.control.ping(timeout=10, limit=len(POOLS))) == len(POOLS)
+
+
+def test_terminated_workers_hand_back(
+    app: Celery, project: Project, fleet: Fleet, tmp_path: Path
+) -> None:
+    """The last case: it ends the fleet."""
+    gate = tmp_path / "gate"
+    ids = {name: publish(app, 80, f"{TASKS}.hold", str(gate), queue=name) for name in POOLS}
+    wait_until(lambda: all(project.records().keys() & set(one) for one in ids.values()))
+
+    for running in fleet.values():
+        running.signal(SIGTERM)
+    for running in fleet.values():
+        running.wait_log("Warm shutdown")
+    gate.touch()
+    assert {name: running.wait() for name, running in fleet.items()} == dict.fromkeys(POOLS, 0)
+
+    records = project.records()
+    for name, all_ids in ids.items():
+        begun, back = [key for key in all_ids if key in records], taken(app, name)
+        assert back, f"{name} has run everything"
+        assert sorted(begun + back) == sorted(all_ids)
+        assert all(records[key] == ["start"] for key in begun)
