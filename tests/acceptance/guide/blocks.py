@@ -3,10 +3,12 @@
 The words after the opening fence are for the tests; readers see the language only:
 
     python settings             appended to the project's settings
-    python settings alone       the same, in a project that has seen no other block of the page
+    python settings anew        the same, in a project that has seen no other block of the page
+    python settings alone       the same as "anew"; then one message goes there and back
     python file=shop/tasks.py   the contents of that file, whatever the language
     pycon                       typed into `manage.py shell`, with what it answers
     console                     commands after `$ `, each with lines that it must print
+    console exit=1              the same, of commands that end with that exit code
     console terminal=worker     the same in a terminal of that name, where a command may go on: `^C`
                                 ends it, and lines without a command are printed while it goes on
     ... illustration="reason"   not executed, for that reason
@@ -20,6 +22,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.daemon import ROOT
+
+#: Where the guide is, and its pages.
+GUIDE = ROOT / "migration_guide"
+PAGES = sorted(GUIDE.glob("*.md"))
 FENCE = re.compile(r"^(\s*)```(.*)$")
 #: The marks that say what to do with a block of any language.
 USES = ("settings", "file", "illustration")

@@ -42,7 +42,7 @@ class Reader:
     def follow(self, block: Block) -> None:
         """Do what a block says; fails where the guide promises what is not so."""
         try:
-            if "alone" in block.marks:
+            if {"alone", "anew"} & set(block.marks):
                 self.begin_anew()
             (use,) = block.uses
             getattr(self, f"_{use}")(block)
@@ -73,7 +73,8 @@ class Reader:
             if "terminal" in block.marks:
                 self._go_on(block.marks["terminal"], step)
             else:
-                output = self._run(*self._parse(step.command))
+                code = int(block.marks.get("exit", 0))
+                output = self._run(*self._parse(step.command), code=code)
                 assert not (left := missing(step.lines, output)), f"{left} in:\n{output}"
 
     def _go_on(self, name: str, step: Step) -> None:
@@ -99,7 +100,9 @@ class Reader:
     def _python(self, *arguments: str, typed: str = "") -> str:
         return self._run(self._env, [sys.executable, *arguments], typed)
 
-    def _run(self, env: Mapping[str, str], arguments: list[str], typed: str = "") -> str:
+    def _run(
+        self, env: Mapping[str, str], arguments: list[str], typed: str = "", code: int = 0
+    ) -> str:
         done = subprocess.run(
             arguments,
             cwd=self.directory,
@@ -110,7 +113,8 @@ class Reader:
             text=True,
             timeout=TIMEOUT,
         )
-        assert not done.returncode, f"{arguments} ended with {done.returncode}:\n{done.stdout}"
+        ended = f"{arguments} ended with {done.returncode}:\n{done.stdout}"
+        assert done.returncode == code, ended
         return self._as_on_page(done.stdout)
 
     @property
