@@ -8,6 +8,8 @@ import tempfile
 from demo.places import var
 from demo.stack.check import check
 from demo.stack.errors import DemoError, Stopped
+from demo.stack.prepare import USER
+from demo.stack.programs import LOCAL
 from demo.stack.supervisor import Supervisor
 
 
@@ -16,11 +18,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description="A small shop on Celery.")
     parser.add_argument("--port", type=int, default=8000, help="if it is taken, a free one is used")
     parser.add_argument(
+        "--host",
+        default=LOCAL,
+        choices=(LOCAL, "0.0.0.0"),
+        help="the latter for a container that publishes the port",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="press every button in an empty shop, and end"
     )
     options = parser.parse_args()
     try:
-        return _check() if options.check else _serve(options.port)
+        return _check() if options.check else _serve(options.host, options.port)
     except (Stopped, KeyboardInterrupt):
         return 0
     except DemoError as error:
@@ -28,11 +36,15 @@ def main() -> int:
         return 1
 
 
-def _serve(port: int) -> int:
-    with Supervisor(var(), port) as supervisor:
+def _serve(host: str, port: int) -> int:
+    with Supervisor(var(), port, host) as supervisor:
+        if port not in (0, supervisor.port):
+            print(f"Port {port} is not free; the shop gets {supervisor.port}.")
         print("The shop opens ...", flush=True)
         supervisor.start()
-        print(f"Open {supervisor.url}   (Ctrl-C stops everything)", flush=True)
+        print(f"Open  {supervisor.url}   (Ctrl-C stops everything)")
+        print(f"Admin {supervisor.url}admin/   user {USER}, password {supervisor.password}")
+        sys.stdout.flush()
         try:
             while True:
                 supervisor.turn()

@@ -17,18 +17,40 @@ DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{VAR / 'db.sqlite3'
 
 # Django
 
-SECRET_KEY = os.environ.get("SECRET_KEY", "of no use: the demo has no sessions and listens locally")
+# The demo gives its programs a key of their own at each start; this one signs nothing that matters.
+SECRET_KEY = os.environ.get("SECRET_KEY") or "for programs that are started by hand"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
-INSTALLED_APPS = ["cq_compat", "django_celery_beat", "demo.shop"]
+INSTALLED_APPS = [
+    "cq_compat",
+    "django_celery_beat",
+    "demo.shop",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
 ]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [ROOT / "demo" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
     }
 ]
 ROOT_URLCONF = "demo.urls"
@@ -37,6 +59,12 @@ if DATABASE_URL.startswith("sqlite:"):
     DATABASES["default"]["OPTIONS"]["timeout"] = 20  # seconds that a writer waits for others
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+STATICFILES_DIRS = [ROOT / "demo" / "static"]
+# Ports share their cookies: names of our own leave other projects on this machine logged in.
+CSRF_COOKIE_NAME = "cq_demo_csrf"
+SESSION_COOKIE_NAME = "cq_demo_session"
 MEDIA_ROOT = VAR / "media"
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = VAR / "mails"
@@ -78,17 +106,18 @@ CELERY_TASK_TRACK_STARTED = True
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what waits, waits in the queue, where the page shows it
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SYNC_EVERY = 1  # tasks; so the page and the admin show the last run at once
 CELERY_BEAT_SCHEDULE = {
-    "Report, every night": {
+    "Report, every night at two": {
         "task": "demo.shop.tasks.build_report",
         "schedule": crontab(hour="2", minute="0"),
     },
-    "Tidying up, every night": {
+    "Tidying up, every night at three": {
         "task": "demo.shop.tasks.tidy_up",
         "schedule": crontab(hour="3", minute="0"),
     },
-    "A customer, every 20 seconds": {
+    "A customer, every 15 seconds": {
         "task": "demo.shop.tasks.serve_a_customer",
-        "schedule": 20.0,
+        "schedule": 15.0,
     },
 }

@@ -39,4 +39,9 @@ def _report(report: Report) -> dict[str, Any]:
 
 
 def _schedule(entry: PeriodicTask) -> dict[str, Any]:
-    return {"name": entry.name, "enabled": entry.enabled}
+    return {
+        "name": entry.name,
+        "enabled": entry.enabled,
+        "runs": entry.total_run_count,
+        "at": entry.last_run_at.timestamp() if entry.last_run_at else None,
+    }

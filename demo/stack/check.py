@@ -112,7 +112,11 @@ def see_schedule(visitor: Visitor) -> None:
     visitor.wait(lambda board: board["orders"] > RUSH + 2)
     [entry] = [entry for entry in visitor.board["schedules"] if "customer" in entry["name"]]
     expect("it is turned", visitor.press("schedules/switch/", schedule=entry["name"]) == 200)
-    visitor.wait(lambda board: {**entry, "enabled": False} in board["schedules"])
+    visitor.wait(lambda board: (entry["name"], False) in _switches(board))
+
+
+def _switches(board: Board) -> list[tuple[str, bool]]:
+    return [(entry["name"], entry["enabled"]) for entry in board["schedules"]]
 
 
 def _tasks(board: Board, name: str, state: str) -> list[dict[str, Any]]:

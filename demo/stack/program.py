@@ -40,7 +40,7 @@ class Program:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=ROOT,
-                env={**os.environ, **environment},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

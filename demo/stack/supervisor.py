@@ -21,17 +21,25 @@ LOG_LINES = 15
 class Supervisor:
     """The demo as a whole: everything that it started ends with the context."""
 
-    def __init__(self, var: Path, port: int) -> None:
+    def __init__(self, var: Path, port: int, host: str = programs.LOCAL) -> None:
         self.var = var
-        self.port = programs.choose_port(port)
-        self.url = f"http://{programs.HOST}:{self.port}/"
+        self.host = host
+        self.port = programs.choose_port(host, port)
+        self.url = f"http://{programs.LOCAL}:{self.port}/"
+        self.environment = programs.environment(var)
+        self.password = self.environment["CQ_DEMO_PASSWORD"]
         self.programs: list[Program] = []
         self.asked = 0  # how often somebody asked for the end
 
     def __enter__(self) -> "Supervisor":
-        (self.var / "logs").mkdir(parents=True, exist_ok=True)
         self.lifeline = Lifeline(self.var)
-        self.lifeline.__enter__()
+        try:
+            (self.var / "logs").mkdir(parents=True, exist_ok=True)
+            self.lifeline.__enter__()
+        except OSError as error:
+            raise DemoError(
+                f"{error}. Set CQ_DEMO_VAR to a directory that you may write to."
+            ) from error
         for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sig, self._ask)
         return self
@@ -48,29 +56,29 @@ class Supervisor:
         """
         if not os.environ.get("CQ_DEMO_REDIS_URL"):
             self._launch(programs.redis_program(self.var))
-        self._migrate()
-        self._launch(*programs.shop_programs(self.var, self.port))
+        self._prepare()
+        self._launch(*programs.shop_programs(self.var, self.host, self.port))
 
     def _launch(self, *started: Program) -> None:
         for program in started:
             self.programs.append(program)
-            program.start(self.lifeline, programs.environment(self.var))
+            program.start(self.lifeline, self.environment)
         for program in started:
             self.wait_for(program.ready, f"{program.name} to be ready")
 
-    def _migrate(self) -> None:
+    def _prepare(self) -> None:
         if not os.environ.get("DATABASE_URL"):
             with sqlite3.connect(self.var / "db.sqlite3") as database:
                 database.execute("PRAGMA journal_mode = WAL")  # readers and the writer at once
             database.close()
-        migration = programs.migration(self.var)
-        migration.start(self.lifeline, programs.environment(self.var))
+        preparation = programs.preparation(self.var)
+        preparation.start(self.lifeline, self.environment)
         try:
-            self.wait_for(lambda: not migration.running, "migrate to end")
+            self.wait_for(lambda: not preparation.running, "the tables")
         finally:
-            migration.kill()
-        if migration.exit_code:
-            raise DemoError(self._obituary(migration))
+            preparation.kill()
+        if preparation.exit_code:
+            raise DemoError(self._obituary(preparation))
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         """Return when the condition holds.

@@ -1,7 +1,6 @@
 """A visitor without a browser: presses the buttons of the page and reads its websocket."""
 
 import json
-import re
 import socket
 import time
 import uuid
@@ -19,7 +18,7 @@ from websockets.typing import Origin
 from demo.stack.errors import DemoError
 
 SECONDS = 30  # for each thing that is waited for
-TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
+TOKEN = "cq_demo_csrf"  # the cookie
 
 Board = dict[str, Any]
 T = TypeVar("T")
@@ -34,11 +33,10 @@ class Visitor:
         self.board: Board = {}
 
     def __enter__(self) -> "Visitor":
-        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(CookieJar()))
-        token = TOKEN.search(self.get("").decode())
-        if token is None:
-            raise DemoError("the page has no form")
-        self._token = token[1]
+        cookies = CookieJar()
+        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(cookies))
+        self.get("")
+        self._token = next((cookie.value for cookie in cookies if cookie.name == TOKEN), None)
         address = urlsplit(self.url)
         self._socket = connect(
             f"ws://{address.netloc}/live/",
@@ -54,8 +52,9 @@ class Visitor:
 
     def press(self, path: str, **values: str | bytes) -> int:
         """Send a form, files as bytes, and return the status of the answer."""
-        body, content_type = _multipart({"csrfmiddlewaretoken": self._token, **values})
-        request = Request(self.url + path, body, {"Content-Type": content_type})
+        body, content_type = _multipart(values)
+        headers = {"Content-Type": content_type, "X-CSRFToken": self._token or ""}
+        request = Request(self.url + path, body, headers)
         try:
             with self._opener.open(request, timeout=SECONDS) as answer:
                 json.loads(answer.read())

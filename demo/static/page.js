@@ -49,7 +49,7 @@ function buildTask({ id, name, args }) {
     make("span", { class: "what", title: args }, name, " ", make("small", {}, args)),
     make("span", { class: "when" }),
     make("span", { class: "outcome" }),
-    make("progress", { class: "outcome", max: 100 }),
+    make("progress", { class: "outcome", max: 100, "aria-label": `Progress of ${name}` }),
     make("button", { class: "quiet small", click: stop, "aria-label": `Stop ${name}` }, "Stop"),
   );
 }
@@ -87,10 +87,18 @@ function buildReport({ at, lines }) {
   );
 }
 
-function buildSchedule({ name, enabled }) {
+function buildSchedule({ name }) {
   const click = () => press("schedules/switch/", { schedule: name });
-  const button = { class: "quiet small", "aria-pressed": enabled, "aria-label": name, click };
-  return make("li", {}, name, make("button", button, enabled ? "on" : "off"));
+  return make("li", {},
+    make("span", {}, name, make("small")),
+    make("button", { class: "quiet small", role: "switch", "aria-label": name, click }),
+  );
+}
+
+function updateSchedule(row, { enabled, runs, at }) {
+  row.querySelector("small").textContent = at ? `run ${runs}, at ${clock(at)}` : "has not run yet";
+  row.lastChild.textContent = enabled ? "on" : "off";
+  row.lastChild.setAttribute("aria-checked", enabled);
 }
 
 function buildQueue({ name, length }) {
@@ -108,7 +116,7 @@ function show(board) {
   list($("pictures"), board.pictures, ({ id, url }) => `${id} ${url}`, buildPicture);
   list($("mails"), board.mails, ({ id }) => id, buildMail);
   list($("report"), board.report, ({ id }) => id, buildReport);
-  list($("schedules"), board.schedules, ({ name, enabled }) => `${enabled} ${name}`, buildSchedule);
+  list($("schedules"), board.schedules, ({ name }) => name, buildSchedule, updateSchedule);
 }
 
 // A server, a layer or a camera that is gone brings no news: say so.
@@ -138,8 +146,10 @@ function tell(text, isError) {
 }
 
 async function send(url, body) {
+  // Read at each press: a login to the admin in another tab changes it.
+  const [, token] = document.cookie.match(/cq_demo_csrf=(\w+)/) ?? [];
   try {
-    const answer = await fetch(url, { method: "POST", body });
+    const answer = await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": token } });
     const isJson = answer.headers.get("content-type")?.includes("json");
     const { message, error } = isJson ? await answer.json() : { error: `The shop answers ${answer.status}.` };
     tell(message ?? error, !answer.ok);
@@ -149,7 +159,7 @@ async function send(url, body) {
 }
 
 function press(url, values) {
-  const body = new FormData($("token"));
+  const body = new FormData();
   for (const [name, value] of Object.entries(values)) body.append(name, value);
   return send(url, body);
 }
