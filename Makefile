@@ -5,19 +5,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types format pytest bench compat clean
+.PHONY: help demo test lint types browser format pytest bench compat clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## Run the demo project; Ctrl-C stops all of it
-	@$(BIN)/python -m demo
+demo: $(VENV)/.demo ## Run the demo project; Ctrl-C stops all of it; DEMO_ARGS goes to it
+	@$(BIN)/python -m demo $(DEMO_ARGS)
 
-test: lint types pytest ## Run every check and every test
+test: lint types browser pytest ## Run every check and every test
 
 lint: $(VENV)/.test ## Check style and formatting
 	$(BIN)/ruff check .
@@ -25,6 +26,13 @@ lint: $(VENV)/.test ## Check style and formatting
 
 types: $(VENV)/.test ## Check the types of both packages
 	$(BIN)/mypy
+
+# Where this cannot be done, or fails, the browser tests say what to install.
+browser: ## Install Chromium for the tests, if there is none: on Debian, as root
+	@command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || test "$$(id -u)" != 0 \
+	|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+	--no-install-recommends chromium chromium-driver >/dev/null; } \
+	|| echo "Chromium could not be installed." >&2
 
 format: $(VENV)/.test ## Put the source files in form
 	$(BIN)/ruff check --fix .
