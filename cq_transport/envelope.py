@@ -40,6 +40,25 @@ def pack(envelope: Envelope, serialize: Callable[[Envelope], T]) -> T:
     return serialize(_portable(envelope))
 
 
+def to_text(envelope: Envelope) -> str:
+    """Return an envelope as JSON text, from which ``from_text`` makes an equal one."""
+    text: str = dumps(_portable(envelope))
+    return text
+
+
+def from_text(text: str) -> Envelope:
+    """Read what ``to_text`` wrote.
+
+    Raises:
+        UndecodableMessage: it is something else.
+    """
+    try:
+        message = loads(text)
+    except ValueError as exc:
+        raise UndecodableMessage(str(exc)) from exc
+    return unpack(message)
+
+
 def unpack(message: Any) -> Envelope:
     """Check and complete a message that was found on a queue's channel.
 

@@ -3,7 +3,9 @@
     TransportError
     ├── LayerMisconfigured   the settings cannot work; nothing was sent
     ├── LayerUnreachable     the layer does not answer; kombu reconnects and retries
-    └── LayerFull            the queue is at its capacity; kombu retries, then gives up
+    ├── LayerFull            the queue is at its capacity; kombu retries, then gives up
+    ├── UndecodableMessage   bytes that are no message; they were dropped
+    └── LedgerUnavailable    whether a message may run is not known now; it is kept
 
 Celery's publish retry policy sees ``LayerUnreachable`` as a connection error and ``LayerFull`` as a
 channel error; when it gives up, both reach the caller as ``kombu.exceptions.OperationalError``.
@@ -32,3 +34,7 @@ class LayerFull(TransportError):
 
 class UndecodableMessage(TransportError):
     """The bytes found on a queue's channel are no message of this transport; they were dropped."""
+
+
+class LedgerUnavailable(TransportError):
+    """The ledger cannot tell now whether messages may run; they are kept and it is asked again."""

@@ -1,0 +1,92 @@
+"""The settings of this app: the entries of ``CQ`` in Django's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+ON_DATABASE_DOWN = ("raise", "publish")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The entries of ``CQ``.
+
+    Args:
+        DURABLE: keep every task in the database before it is sent. If false, rows are written from
+            Celery's signals alone and nothing waits for them: the way to begin on another broker.
+        DATABASE: alias of the database that has the tasks; empty asks the database routers.
+        LEASE: seconds for which a worker that is not heard of keeps its tasks.
+        SEND_ON_COMMIT: send a task when the transaction that published it commits. If false, at
+            once, as Celery does: a worker may then see the task before what it is about.
+        ON_DATABASE_DOWN: ``raise``, or ``publish`` without a row; the worker then makes one.
+        MAX_DEATHS: deaths of workers that a task with late acknowledgement survives.
+    """
+
+    DURABLE: bool = True
+    DATABASE: str = ""
+    LEASE: float = 20.0
+    SEND_ON_COMMIT: bool = True
+    ON_DATABASE_DOWN: str = "raise"
+    MAX_DEATHS: int = 3
+
+    @classmethod
+    def read(cls) -> Settings:
+        """Read ``settings.CQ``.
+
+        Raises:
+            ImproperlyConfigured: an entry that there is not, or a value that means nothing.
+        """
+        given: dict[str, Any] = getattr(settings, "CQ", {})
+        known = {field.name for field in fields(cls)}
+        if unknown := set(given) - known:
+            raise ImproperlyConfigured(
+                f"CQ has no entry {', '.join(map(repr, sorted(unknown)))}; "
+                f"there are {', '.join(sorted(known))}."
+            )
+        read = cls(**given)
+        read._validate()
+        return read
+
+    def _validate(self) -> None:
+        if self.ON_DATABASE_DOWN not in ON_DATABASE_DOWN:
+            raise ImproperlyConfigured(
+                f"CQ['ON_DATABASE_DOWN'] is {self.ON_DATABASE_DOWN!r}; "
+                f"it must be one of {', '.join(map(repr, ON_DATABASE_DOWN))}."
+            )
+        if not self.LEASE >= MIN_LEASE:
+            raise ImproperlyConfigured(
+                f"CQ['LEASE'] is {self.LEASE!r}; it must be {MIN_LEASE:g} seconds or more, "
+                f"because workers renew it every {HEARTBEAT:g} seconds at most."
+            )
+        if self.MAX_DEATHS < 1:
+            raise ImproperlyConfigured("CQ['MAX_DEATHS'] must be 1 or more.")
+
+
+#: Most seconds between two renewals of a lease.
+HEARTBEAT = 5.0
+#: Seconds below which a lease would not survive one late renewal.
+MIN_LEASE = 3.0
+
+_read: Settings | None = None
+
+
+def conf() -> Settings:
+    """Return the settings, read once."""
+    global _read
+    if _read is None:
+        _read = Settings.read()
+    return _read
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    global _read
+    if setting == "CQ":
+        _read = None
+
+
+setting_changed.connect(_forget)

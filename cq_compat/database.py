@@ -1,0 +1,236 @@
+"""Connections to the database that has the tasks.
+
+Publishers write on the connection of their own transaction. Workers have one of their own for each
+process: Celery closes Django's connections before and after every task, and what a worker writes
+about a task must not depend on the task's transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    router,
+    transaction,
+)
+
+from cq_compat.conf import conf
+from cq_transport.forks import reset_in_children
+
+#: What a database raises that is not there, or has gone.
+LOST = (OperationalError, InterfaceError)
+Row = tuple[Any, ...]
+
+
+class Connection(Protocol):
+    """Where statements are run, and what is to follow their commit."""
+
+    @property
+    def vendor(self) -> str:
+        """The kind of database, as Django names it."""
+
+    def execute(self, statement: str, params: Sequence[Any]) -> int:
+        """Run a statement and return how many rows it changed."""
+
+    def fetch(self, statement: str, params: Sequence[Any]) -> list[Row]:
+        """Run a statement and return its rows."""
+
+    def adapt_time(self, value: datetime | None) -> Any:
+        """Return a time as the database stores it."""
+
+    def on_commit(self, function: Callable[[], None]) -> None:
+        """Call ``function`` when what was written is committed."""
+
+
+def alias() -> str:
+    """Return the alias of the database that has the tasks."""
+    from cq_compat.models import Task
+
+    return conf().DATABASE or router.db_for_write(Task)
+
+
+class CallersConnection:
+    """Django's own connection of the calling thread, with its transaction."""
+
+    def __init__(self) -> None:
+        self._alias = alias()
+        self._connection: Any = connections[self._alias]
+
+    @property
+    def vendor(self) -> str:
+        """The kind of database."""
+        return str(self._connection.vendor)
+
+    def execute(self, statement: str, params: Sequence[Any]) -> int:
+        """Run a statement and return how many rows it changed."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            return int(cursor.rowcount)
+
+    def fetch(self, statement: str, params: Sequence[Any]) -> list[Row]:
+        """Run a statement and return its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            return list(cursor.fetchall())
+
+    def adapt_time(self, value: datetime | None) -> Any:
+        """Return a time as the database stores it."""
+        return self._connection.ops.adapt_datetimefield_value(value)
+
+    def on_commit(self, function: Callable[[], None]) -> None:
+        """Call ``function`` when the caller's transaction commits; at once where there is none."""
+        transaction.on_commit(function, using=self._alias)
+
+
+class OwnConnection:
+    """A connection that this package alone uses; threads take turns."""
+
+    def __init__(self) -> None:
+        self._begin()
+        reset_in_children(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        self._connection: Any = None
+        self._depth = 0
+        self._thread = 0
+        self._after_commit: list[Callable[[], None]] = []
+
+    def reset_after_fork(self) -> None:
+        """Leave the parent's connection to the parent."""
+        if self._connection is not None:
+            # Forgotten, not closed: closing would say good-bye on the parent's socket.
+            _inherited.append(self._connection.connection)
+            self._connection.connection = None
+        self._begin()
+
+    @property
+    def vendor(self) -> str:
+        """The kind of database."""
+        return str(self._ready().vendor)
+
+    def execute(self, statement: str, params: Sequence[Any]) -> int:
+        """Run a statement and return how many rows it changed."""
+        return self._run(statement, params, lambda cursor: int(cursor.rowcount))
+
+    def fetch(self, statement: str, params: Sequence[Any]) -> list[Row]:
+        """Run a statement and return its rows."""
+        return self._run(statement, params, lambda cursor: list(cursor.fetchall()))
+
+    def adapt_time(self, value: datetime | None) -> Any:
+        """Return a time as the database stores it."""
+        return self._ready().ops.adapt_datetimefield_value(value)
+
+    def on_commit(self, function: Callable[[], None]) -> None:
+        """Call ``function`` at the end of the transaction; at once where there is none."""
+        if self.is_mine:
+            self._after_commit.append(function)
+        else:
+            function()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread is inside ``transaction``."""
+        return bool(self._depth) and self._thread == threading.get_ident()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the statements of the block as one; nested blocks are part of the outermost."""
+        with self._lock:
+            if self._depth:
+                yield
+                return
+            connection = self._begun()
+            self._depth, self._thread = 1, threading.get_ident()
+            try:
+                yield
+            except BaseException:
+                self._end(connection.rollback)
+                self._after_commit.clear()
+                raise
+            else:
+                self._end(connection.commit)
+                callbacks, self._after_commit = self._after_commit, []
+        for function in callbacks:
+            function()
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens another."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                try:
+                    connection.close()
+                except DatabaseError:
+                    pass
+
+    def _run(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
+        with self._lock:
+            try:
+                return self._run_once(statement, params, answer)
+            except LOST:
+                # A connection that has idled may have been cut; a transaction cannot be resumed.
+                if self._depth or not self._was_cut():
+                    raise
+                self.close()
+                return self._run_once(statement, params, answer)
+
+    def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
+        with self._ready().cursor() as cursor:
+            cursor.execute(statement, params)
+            return answer(cursor)
+
+    def _was_cut(self) -> bool:
+        return self._connection is not None and not self._connection.is_usable()
+
+    def _ready(self) -> Any:
+        with self._lock:
+            if self._connection is None:
+                self._connection = connections.create_connection(alias())
+                self._connection.inc_thread_sharing()
+            return self._connection
+
+    def _begun(self) -> Any:
+        connection = self._ready()
+        try:
+            connection.set_autocommit(False)
+        except LOST:
+            self.close()
+            connection = self._ready()
+            connection.set_autocommit(False)
+        if connection.vendor == "sqlite":
+            # A transaction that reads first could not become one that writes.
+            with connection.cursor() as cursor:
+                cursor.execute("BEGIN IMMEDIATE")
+        return connection
+
+    def _end(self, end: Callable[[], None]) -> None:
+        self._depth = 0
+        try:
+            end()
+            self._connection.set_autocommit(True)
+        except BaseException:
+            self.close()
+            raise
+
+
+_inherited: list[Any] = []
+_own = OwnConnection()
+
+
+def own_connection() -> OwnConnection:
+    """Return this process's connection for what workers and keepers write."""
+    return _own
+
+
+def publishing_connection() -> Connection:
+    """Return the connection on which a publisher records: that of its own transaction."""
+    return _own if _own.is_mine else CallersConnection()

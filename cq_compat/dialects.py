@@ -1,0 +1,69 @@
+"""Where the SQL of PostgreSQL, SQLite and MySQL differs."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The words of one database.
+
+    Args:
+        now: the database's clock, in the form in which Django stores a time.
+        later: that clock plus a parameter of seconds.
+        ignore: what ends an INSERT that is to leave a row of the same key alone.
+        pairs: what stands around a list of pairs to make it a set of rows.
+    skip_locked: what lets a SELECT pass over rows that another transaction changes.
+        has_returning: whether an UPDATE can return the rows that it changed.
+    """
+
+    now: str
+    later: str
+    ignore: str
+    pairs: str
+    skip_locked: str
+    has_returning: bool
+
+
+POSTGRESQL = Dialect(
+    now="clock_timestamp()",
+    later="(clock_timestamp() + %s * interval '1 second')",
+    ignore="ON CONFLICT (id) DO NOTHING",
+    pairs="({})",
+    skip_locked="FOR UPDATE SKIP LOCKED",
+    has_returning=True,
+)
+# One writer at a time, so nothing is ever locked when a statement runs.
+SQLITE = Dialect(
+    now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+    later="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
+    ignore="ON CONFLICT (id) DO NOTHING",
+    pairs="(VALUES {})",
+    skip_locked="",
+    has_returning=sqlite3.sqlite_version_info >= (3, 35),
+)
+MYSQL = Dialect(
+    now="UTC_TIMESTAMP(6)",
+    later="TIMESTAMPADD(MICROSECOND, %s * 1000000, UTC_TIMESTAMP(6))",
+    ignore="ON DUPLICATE KEY UPDATE id = id",
+    pairs="({})",
+    skip_locked="FOR UPDATE SKIP LOCKED",
+    has_returning=False,
+)
+_DIALECTS = {"postgresql": POSTGRESQL, "sqlite": SQLITE, "mysql": MYSQL}
+
+
+def dialect_of(vendor: str) -> Dialect:
+    """Return the dialect of a database by Django's name of its kind.
+
+    Raises:
+        NotImplementedError: there is none.
+    """
+    try:
+        return _DIALECTS[vendor]
+    except KeyError:
+        raise NotImplementedError(
+            f"Tasks are kept in PostgreSQL, MySQL, MariaDB or SQLite, not in {vendor}."
+        ) from None

@@ -1,0 +1,81 @@
+"""A worker's lease: while it is renewed, nobody else gets the worker's tasks."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+from uuid import UUID, uuid4
+
+from cq_compat.conf import HEARTBEAT, conf
+from cq_compat.database import own_connection
+from cq_compat.dialects import dialect_of
+
+#: Part of a lease after which a worker that could not renew it takes no more tasks.
+SAFE = 2 / 3
+
+
+class Lease:
+    """One worker's lease, of which the database's clock is the judge.
+
+    Args:
+        hostname: the worker's node name.
+        broker: the broker that it consumes from.
+    """
+
+    def __init__(self, hostname: str, broker: str) -> None:
+        self.hostname = hostname
+        self.broker = broker
+        self.owner: UUID = uuid4()
+        self._begun = False
+        self._renewed_at = 0.0
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the lease was renewed lately enough to take tasks."""
+        return self._begun and monotonic() - self._renewed_at < SAFE * conf().LEASE
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two renewals."""
+        return min(HEARTBEAT, conf().LEASE / 4)
+
+    def renew(self) -> None:
+        """Make the lease last; a worker that was given up begins as another."""
+        now = monotonic()  # before the statement: a slow one must not seem to have just begun
+        if not (self._begun and self._renew()):
+            self._begin()
+        self._renewed_at = now
+
+    def end(self) -> None:
+        """Give the lease up: whatever the worker still owns is for others."""
+        if self._begun:
+            self._begun = False
+            now = dialect_of(own_connection().vendor).now
+            own_connection().execute(
+                f"UPDATE cq_worker SET lease_until = {now} WHERE id = %s", [_stored(self.owner)]
+            )
+
+    def _begin(self) -> None:
+        self.owner = uuid4()
+        connection = own_connection()
+        dialect = dialect_of(connection.vendor)
+        connection.execute(
+            "INSERT INTO cq_worker (id, hostname, pid, broker, started_at, seen_at, lease_until) "
+            f"VALUES (%s, %s, %s, %s, {dialect.now}, {dialect.now}, {dialect.later})",
+            [_stored(self.owner), self.hostname, os.getpid(), self.broker, conf().LEASE],
+        )
+        self._begun = True
+
+    def _renew(self) -> bool:
+        connection = own_connection()
+        dialect = dialect_of(connection.vendor)
+        changed = connection.execute(
+            f"UPDATE cq_worker SET seen_at = {dialect.now}, lease_until = {dialect.later} "
+            "WHERE id = %s AND stopped_at IS NULL",
+            [conf().LEASE, _stored(self.owner)],
+        )
+        return changed == 1
+
+
+def _stored(owner: UUID) -> object:
+    return owner if own_connection().vendor == "postgresql" else owner.hex

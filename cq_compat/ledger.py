@@ -1,0 +1,181 @@
+"""The durable ledger: every task message is a row before it is sent, and a row decides who runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from celery import current_task
+from django.db import Error as DjangoDatabaseError
+from kombu.log import get_logger
+
+from cq_compat import states
+from cq_compat.conf import conf
+from cq_compat.database import LOST, own_connection, publishing_connection
+from cq_compat.errors import DatabaseUnavailable
+from cq_compat.lease import Lease
+from cq_compat.mirror import Claim, Outcome, PublishingMirror, WorkingMirror
+from cq_compat.outbox import Waiting, outbox
+from cq_compat.records import HEADER, Record, is_task, record_of
+from cq_transport.envelope import Envelope
+from cq_transport.errors import LedgerUnavailable
+from cq_transport.layers.base import TaskLayer
+from cq_transport.ledger import Outgoing
+
+logger = get_logger(__name__)
+
+
+class RowLedger:
+    """Keeps task messages in ``cq_compat.models.Task``."""
+
+    is_durable = True
+
+    def __init__(self) -> None:
+        #: The lease of the worker that this process is, if it is one.
+        self.lease: Lease | None = None
+
+    # Publishing
+
+    def record(self, message: Outgoing, layer: TaskLayer) -> bool:
+        """Make a row of a task message, in the caller's transaction, and send it on commit.
+
+        Raises:
+            DatabaseUnavailable: there is no row, and nothing was sent.
+        """
+        if not is_task(message.envelope):
+            return False
+        headers = message.envelope["headers"]
+        if _is_broadcast(message, layer):
+            headers[HEADER] = {}
+            return False
+        headers.pop(HEADER, None)
+        try:
+            return self._record(message, layer)
+        except LOST as exc:
+            if conf().ON_DATABASE_DOWN == "publish":
+                logger.error("Task %s is published without a row: %s", _name(message), exc)
+                return False
+            raise DatabaseUnavailable(
+                f"Task {_name(message)} was not accepted: the database does not answer ({exc})."
+            ) from exc
+
+    def _record(self, message: Outgoing, layer: TaskLayer) -> bool:
+        connection = publishing_connection()
+        mirror, record = PublishingMirror(connection), record_of(message)
+        sends = conf().SEND_ON_COMMIT or record.waits
+        run: int | None = 0
+        if not mirror.record(record, sent=not sends):
+            run = self._rerun(mirror, record)
+        if run is None:
+            logger.warning("Task %s was published before; this copy is dropped.", _name(message))
+            return True
+        message.envelope["headers"][HEADER] = {"run": run}
+        if sends and not record.waits:
+            connection.on_commit(partial(outbox.put, Waiting(record.id, run, message, layer)))
+        return sends
+
+    def _rerun(self, mirror: PublishingMirror, record: Record) -> int | None:
+        # A task that publishes its own id anew, by retry() or replace(), runs once more.
+        request = getattr(current_task, "request", None)
+        if request is None or request.id != record.id:
+            return None
+        claim = Claim.read(record.id, request.get(HEADER))
+        if claim is None:
+            return None
+        state = states.RETRY if record.retries > (request.retries or 0) else states.PENDING
+        return mirror.rerun(record, claim, state)
+
+    # Consuming
+
+    def claim(self, broker: str, envelopes: Sequence[Envelope]) -> list[bool]:
+        """Claim the rows of task messages; other messages may always be had.
+
+        Raises:
+            LedgerUnavailable: the database does not answer, or the lease is not safe.
+        """
+        lease = self.lease
+        tasks = [found for found in envelopes if _is_kept(found)]
+        if lease is None or not tasks:
+            return [True] * len(envelopes)
+        try:
+            if not lease.is_safe:
+                lease.renew()
+            claims = self._claim(lease, broker, tasks)
+        except DjangoDatabaseError as exc:
+            own_connection().close()
+            raise LedgerUnavailable(f"the tasks' database does not answer: {exc}") from exc
+        return [not _is_kept(found) or _stamp(found, claims) for found in envelopes]
+
+    def _claim(self, lease: Lease, broker: str, tasks: list[Envelope]) -> dict[str, Claim]:
+        mirror = WorkingMirror(own_connection())
+        unknown = [found for found in tasks if HEADER not in found["headers"]]
+        if unknown:
+            self._adopt(broker, unknown)
+        wanted = [(str(found["headers"]["id"]), _run_of(found)) for found in tasks]
+        claims = mirror.claim(wanted, lease.owner, lease.hostname)
+        return {claim.task_id: claim for claim in claims}
+
+    def _adopt(self, broker: str, envelopes: list[Envelope]) -> None:
+        mirror = PublishingMirror(own_connection())
+        for envelope in envelopes:
+            info = envelope["properties"].get("delivery_info") or {}
+            foreign = Outgoing(
+                broker,
+                info.get("exchange") or "",
+                info.get("routing_key") or "",
+                int(envelope["properties"].get("priority") or 0),
+                envelope,
+            )
+            mirror.record(record_of(foreign), sent=True)
+
+    def hand_back(self, envelope: Envelope) -> bool:
+        """Give up the claim on a message; tell whether it may run elsewhere."""
+        claim = _unstamp(envelope)
+        return claim is None or WorkingMirror(own_connection()).hand_back(claim)
+
+    def reject(self, envelope: Envelope) -> None:
+        """End the task of a message that was refused for good."""
+        claim = _unstamp(envelope)
+        if claim is not None:
+            WorkingMirror(own_connection()).finish(claim, Outcome(states.REJECTED))
+
+
+def _is_broadcast(message: Outgoing, layer: TaskLayer) -> bool:
+    # Every worker runs its own copy, so no single row could tell what became of it.
+    return bool(message.exchange) and layer.topology.exchanges.get(message.exchange) == "fanout"
+
+
+def _is_kept(envelope: Envelope) -> bool:
+    # An empty header is a broadcast's; without one, a message has come from somebody without rows.
+    return is_task(envelope) and envelope["headers"].get(HEADER) != {}
+
+
+def _run_of(envelope: Envelope) -> int:
+    header = envelope["headers"].get(HEADER)
+    return int(header["run"]) if isinstance(header, dict) and "run" in header else 0
+
+
+def _stamp(envelope: Envelope, claims: dict[str, Claim]) -> bool:
+    # The first copy takes the claim; another one in the same batch is refused.
+    claim = claims.get(str(envelope["headers"]["id"]))
+    if claim is None or claim.run != _run_of(envelope):
+        return False
+    envelope["headers"][HEADER] = claims.pop(claim.task_id).header()
+    return True
+
+
+def _unstamp(envelope: Envelope) -> Claim | None:
+    headers = envelope["headers"]
+    claim = Claim.read(str(headers.get("id")), headers.get(HEADER))
+    if claim is not None:
+        headers[HEADER] = {"run": claim.run}
+    return claim
+
+
+def _name(message: Outgoing) -> str:
+    headers: dict[str, Any] = message.envelope["headers"]
+    return f"{headers['task']}[{headers['id']}]"
+
+
+ledger = RowLedger()

@@ -1,0 +1,129 @@
+"""What publishers write, and operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cq_compat import states
+from cq_compat.mirror.claims import Claim
+from cq_compat.mirror.outcomes import Outcome
+from cq_compat.mirror.table import LIVE, TaskTable, flat, marks
+from cq_compat.records import Record
+
+_NEW: dict[str, Any] = {
+    "run": 0,
+    "fence": 0,
+    "acks_late": False,
+    "deaths": 0,
+    "worker": "",
+    "content_type": "",
+}
+_UNKNOWN: dict[str, Any] = {
+    **dict.fromkeys(("name", "args", "kwargs", "broker", "exchange", "queue", "message"), ""),
+    "priority": 0,
+    "retries": 0,
+}
+
+
+class PublishingMirror(TaskTable):
+    """The verbs of whoever has no claim."""
+
+    def record(self, record: Record, *, sent: bool = False) -> bool:
+        """Make a row; tell whether there was none of that id."""
+        values = {**self._columns(record), **_NEW, "state": states.PENDING}
+        return self.insert(
+            values,
+            created_at=self.now,
+            sent_at=self.now if sent else "NULL",
+            due_at=self.later.replace("%s", f"{record.delay:.6f}"),
+        )
+
+    def rerun(self, record: Record, claim: Claim, state: str) -> int | None:
+        """Let a running task run once more with a new message; return the new run, ``None`` if
+        the claim does not hold.
+        """
+        columns = self._columns(record)
+        task_id = columns.pop("id")
+        sets = "".join(f"{name} = %s, " for name in columns)
+        held = self.update_one(
+            f"{sets}state = %s, run = run + 1, owner_id = NULL, sent_at = NULL, due_at = "
+            f"{self.later}",
+            [*columns.values(), state, record.delay],
+            f"id = %s AND fence = %s AND run = %s AND {LIVE}",
+            [task_id, claim.fence, claim.run],
+        )
+        return claim.run + 1 if held else None
+
+    def mark_sent(self, sent: Sequence[tuple[str, int]]) -> int:
+        """Note that messages, by id and run, were given to the layer; return how many rows
+        changed. Those that a worker has claimed meanwhile need no note.
+        """
+        return self.update(
+            f"sent_at = {self.now}",
+            [],
+            f"{self.pairs(sent)} AND sent_at IS NULL AND owner_id IS NULL AND {LIVE}",
+            flat(sent),
+        )
+
+    def store(self, task_id: str, outcome: Outcome) -> bool:
+        """Store the state of a task whose row nobody has claimed, or that has none; tell whether
+        it was not finished.
+        """
+        finished = self.now if outcome.state in states.FINISHED else "NULL"
+        changed = self.update_one(
+            "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
+            f"finished_at = {finished}",
+            outcome,
+            f"id = %s AND {LIVE}",
+            [task_id],
+        )
+        values = {**_UNKNOWN, **_NEW, "id": task_id, **outcome._asdict()}
+        return changed or self.insert(values, created_at=self.now, finished_at=finished)
+
+    def revoke(self, task_ids: Sequence[str], outcome: Outcome) -> list[str]:
+        """End tasks; their messages, starts and outcomes are refused from now on. Return the ids
+        of those that had not ended.
+        """
+        rows = self.update_returning(
+            "state = %s, result = %s, content_type = %s, owner_id = NULL, fence = fence + 1, "
+            f"finished_at = {self.now}",
+            outcome[:3],
+            f"id IN ({marks(task_ids)}) AND {LIVE}",
+            task_ids,
+            "id",
+        )
+        return [row[0] for row in rows]
+
+    def requeue(self, task_ids: Sequence[str]) -> int:
+        """Let finished tasks run once more from the beginning; return how many will."""
+        cleared = "owner_id sent_at started_at received_at finished_at result traceback children"
+        nulls = "".join(f"{name} = NULL, " for name in cleared.split())
+        return self.update(
+            f"{nulls}state = '{states.PENDING}', run = run + 1, fence = fence + 1, deaths = 0, "
+            f"expires_at = NULL, due_at = {self.now}",
+            [],
+            f"id IN ({marks(task_ids)}) AND finished_at IS NOT NULL AND message <> ''",
+            task_ids,
+        )
+
+    def _columns(self, record: Record) -> dict[str, Any]:
+        adapt = self.connection.adapt_time
+        return {
+            "id": record.id,
+            "name": record.name,
+            "args": record.args,
+            "kwargs": record.kwargs,
+            "broker": record.broker,
+            "exchange": record.exchange,
+            "queue": record.queue,
+            "priority": record.priority,
+            "message": record.message,
+            "eta": adapt(record.eta),
+            "expires_at": adapt(record.expires_at),
+            "retries": record.retries,
+            "parent_id": record.parent_id,
+            "root_id": record.root_id,
+            "group_id": record.group_id,
+            "periodic_task_name": record.periodic_task_name,
+        }

@@ -1,0 +1,92 @@
+"""Statements on the table of tasks, in the words of the connection's database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from uuid import UUID
+
+from cq_compat.database import Connection, OwnConnection, Row
+from cq_compat.dialects import dialect_of
+
+LIVE = "finished_at IS NULL"
+Params = Sequence[Any]
+
+
+class TaskTable:
+    """What the verbs have in common.
+
+    Args:
+        connection: where the statements are run.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.dialect = dialect_of(connection.vendor)
+        self.now = self.dialect.now
+        self.later = self.dialect.later
+        #: Whether the worker that is the last parameter has a valid lease.
+        self.alive = (
+            f"EXISTS (SELECT 1 FROM cq_worker w WHERE w.id = %s AND w.lease_until > {self.now})"
+        )
+
+    def insert(self, values: dict[str, Any], **expressions: str) -> bool:
+        """Insert a row; tell whether there was none of that id."""
+        names = ", ".join([*values, *expressions])
+        marks_ = ", ".join([*["%s"] * len(values), *expressions.values()])
+        statement = f"INSERT INTO cq_task ({names}) VALUES ({marks_}) {self.dialect.ignore}"
+        return self.connection.execute(statement, list(values.values())) == 1
+
+    def update(self, sets: str, values: Params, guard: str, params: Params) -> int:
+        """Change the rows that meet the guard and return how many they are."""
+        statement = f"UPDATE cq_task SET {sets} WHERE {guard}"
+        return self.connection.execute(statement, [*values, *params])
+
+    def update_one(self, sets: str, values: Params, guard: str, params: Params) -> bool:
+        """Change one row; tell whether the guard held."""
+        return self.update(sets, values, guard, params) == 1
+
+    def update_returning(
+        self, sets: str, values: Params, guard: str, params: Params, columns: str
+    ) -> list[Row]:
+        """Change the rows that meet the guard and return what they have become."""
+        if self.dialect.has_returning:
+            statement = f"UPDATE cq_task SET {sets} WHERE {guard} RETURNING {columns}"
+            return self.connection.fetch(statement, [*values, *params])
+        with self._transaction():
+            found = self.select("id", guard, params, f"{self.dialect.skip_locked}")
+            if not found:
+                return []
+            ids = [row[0] for row in found]
+            chosen = f"id IN ({marks(ids)})"
+            self.update(sets, values, chosen, ids)
+            return self.select(columns, chosen, ids)
+
+    def select(self, columns: str, guard: str, params: Params, end: str = "") -> list[Row]:
+        """Return the rows that meet the guard."""
+        statement = f"SELECT {columns} FROM cq_task WHERE {guard} {end}"
+        return self.connection.fetch(statement, params)
+
+    def pairs(self, values: Sequence[tuple[str, int]]) -> str:
+        """Return the condition that a row is one of ``values``, pairs of id and run."""
+        return f"(id, run) IN {self.dialect.pairs.format(', '.join(['(%s, %s)'] * len(values)))}"
+
+    def uuid(self, value: UUID | str) -> Any:
+        """Return an id as the database has it."""
+        found = value if isinstance(value, UUID) else UUID(value)
+        return found if self.connection.vendor == "postgresql" else found.hex
+
+    def _transaction(self) -> AbstractContextManager[None]:
+        own = self.connection
+        return own.transaction() if isinstance(own, OwnConnection) else nullcontext()
+
+
+def marks(values: Sequence[Any]) -> str:
+    """Return the placeholders of a list."""
+    return ", ".join(["%s"] * len(values))
+
+
+def flat(pairs: Sequence[tuple[str, int]]) -> list[Any]:
+    """Return the parameters of ``TaskTable.pairs``."""
+    return [item for pair in pairs for item in pair]

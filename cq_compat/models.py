@@ -1,0 +1,181 @@
+"""The rows that outlive the broker."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from cq_compat import states
+from cq_compat.querysets import TaskQuerySet, WorkerQuerySet
+
+
+class Worker(models.Model):
+    """A worker process and its lease: without renewal its tasks are given to others."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    hostname = models.CharField(_("hostname"), max_length=255)
+    pid = models.PositiveIntegerField(_("process id"))
+    broker = models.CharField(_("broker"), max_length=255)
+    started_at = models.DateTimeField(_("started at"))
+    seen_at = models.DateTimeField(_("seen at"))
+    lease_until = models.DateTimeField(_("lease until"), db_index=True)
+    stopped_at = models.DateTimeField(_("stopped at"), null=True)
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        return self.hostname
+
+
+class Task(models.Model):
+    """A task: its message, its state, its result, and who may change them."""
+
+    id = models.CharField(primary_key=True, max_length=255, editable=False)
+    name = models.CharField(_("name"), max_length=255)
+    state = models.CharField(_("state"), max_length=50, default=states.PENDING)
+
+    # What was asked for
+    args = models.TextField(_("arguments"), blank=True)
+    kwargs = models.TextField(_("keyword arguments"), blank=True)
+    broker = models.CharField(_("broker"), max_length=255, blank=True)
+    exchange = models.CharField(_("exchange"), max_length=255, blank=True)
+    queue = models.CharField(_("queue"), max_length=255, blank=True)
+    priority = models.PositiveSmallIntegerField(_("priority"), default=0)
+    message = models.TextField(_("message"), blank=True, editable=False)
+    eta = models.DateTimeField(_("not before"), null=True)
+    expires_at = models.DateTimeField(_("expires at"), null=True)
+    retries = models.PositiveIntegerField(_("retries"), default=0)
+    parent_id = models.CharField(_("parent"), max_length=255, null=True)
+    root_id = models.CharField(_("root"), max_length=255, null=True)
+    group_id = models.CharField(_("group"), max_length=255, null=True)
+    periodic_task_name = models.CharField(_("periodic task"), max_length=255, null=True)
+
+    # Who may change the row
+    run = models.PositiveIntegerField(_("run"), default=0)
+    fence = models.PositiveIntegerField(_("fence"), default=0)
+    owner = models.ForeignKey(
+        Worker,
+        verbose_name=_("owner"),
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,  # few rows have an owner: those of a dead one are found among the live
+        related_name="tasks",
+    )
+    acks_late = models.BooleanField(_("acknowledged late"), default=False)
+    deaths = models.PositiveSmallIntegerField(_("deaths"), default=0)
+    due_at = models.DateTimeField(_("due at"), null=True)
+
+    # What became of it
+    worker = models.CharField(_("worker"), max_length=255, blank=True)
+    result = models.TextField(_("result"), null=True)
+    content_type = models.CharField(max_length=64, blank=True, editable=False)
+    traceback = models.TextField(_("traceback"), null=True)
+    children = models.TextField(null=True, editable=False)
+
+    created_at = models.DateTimeField(_("created at"))
+    sent_at = models.DateTimeField(_("sent at"), null=True)
+    received_at = models.DateTimeField(_("received at"), null=True)
+    started_at = models.DateTimeField(_("started at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        ordering = ["-created_at"]
+        permissions = [
+            ("retry_task", _("Can run a finished task again")),
+            ("revoke_task", _("Can revoke a task")),
+            ("requeue_task", _("Can send an unfinished task again")),
+            ("forget_task", _("Can delete a finished task with its result")),
+            ("view_arguments", _("Can see arguments and results in full")),
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], name="cq_task_created"),
+            models.Index(fields=["name", "created_at"], name="cq_task_name"),
+            models.Index(fields=["finished_at"], name="cq_task_finished"),
+            # Small ones: they hold what is not finished.
+            models.Index(
+                fields=["due_at"],
+                name="cq_task_due",
+                condition=Q(finished_at__isnull=True, sent_at__isnull=True),
+            ),
+            models.Index(
+                fields=["created_at"],
+                name="cq_task_live",
+                condition=Q(finished_at__isnull=True),
+            ),
+            models.Index(
+                fields=["parent_id"], name="cq_task_parent", condition=Q(parent_id__isnull=False)
+            ),
+            models.Index(
+                fields=["group_id"], name="cq_task_group", condition=Q(group_id__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.id}]"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the task stays as it is until an operator runs it again."""
+        return self.finished_at is not None
+
+
+class Layer(models.Model):
+    """What is known of a broker's layer, and which worker's keeper looks after it."""
+
+    broker = models.CharField(primary_key=True, max_length=255)
+    epoch = models.CharField(max_length=255, blank=True)
+    leader = models.UUIDField(null=True)
+    leads_until = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("layer")
+        verbose_name_plural = _("layers")
+
+    def __str__(self) -> str:
+        return self.broker
+
+
+class Group(models.Model):
+    """The saved result of a group."""
+
+    id = models.CharField(primary_key=True, max_length=255)
+    result = models.TextField()
+    content_type = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("group")
+        verbose_name_plural = _("groups")
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Chord(models.Model):
+    """A chord whose body waits for the parts of its header."""
+
+    group_id = models.CharField(primary_key=True, max_length=255)
+    body = models.TextField()
+    size = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("chord")
+        verbose_name_plural = _("chords")
+
+    def __str__(self) -> str:
+        return self.group_id

@@ -1,0 +1,141 @@
+"""Sends what was recorded, once it is committed.
+
+A thread of the process gives the messages to the layer and then notes that they were sent, many at
+a time. Nobody waits for it: a message that does not get away, because the layer is full or gone or
+the process dies, is sent by a keeper.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from time import monotonic
+from typing import NamedTuple
+
+from kombu.log import get_logger
+
+from cq_compat.database import OwnConnection
+from cq_compat.mirror import PublishingMirror
+from cq_transport.errors import TransportError
+from cq_transport.exits import at_exit
+from cq_transport.forks import reset_in_children
+from cq_transport.layers.base import TaskLayer
+from cq_transport.ledger import Outgoing
+
+logger = get_logger(__name__)
+
+#: Messages sent between two notes.
+BATCH = 200
+#: Seconds that the layer has to accept a batch.
+ACCEPT_TIMEOUT = 5.0
+#: Messages that wait for the thread; further ones are left to the keeper.
+LIMIT = 50_000
+#: Seconds that the end of a process is held up for messages that wait.
+EXIT_TIMEOUT = 5.0
+
+
+class Waiting(NamedTuple):
+    """A committed message that is to be sent."""
+
+    task_id: str
+    run: int
+    message: Outgoing
+    layer: TaskLayer
+
+
+class Outbox:
+    """The messages of this process that are committed and not sent."""
+
+    def __init__(self) -> None:
+        self._connection = OwnConnection()
+        self.reset_after_fork()
+        reset_in_children(self)
+
+    def reset_after_fork(self) -> None:
+        """Begin empty in a child: the parent sends what is the parent's."""
+        self._waiting: deque[Waiting] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._busy = False
+        self._failing = False
+        self._known: set[tuple[int, str]] = set()
+
+    def put(self, waiting: Waiting) -> None:
+        """Send a message soon."""
+        with self._changed:
+            if len(self._waiting) >= LIMIT:
+                return
+            self._waiting.append(waiting)
+            if self._thread is None:
+                self._start()
+            self._changed.notify_all()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until nothing waits; tell whether that was within ``timeout`` seconds."""
+        deadline = monotonic() + timeout
+        with self._changed:
+            while self._waiting or self._busy:
+                left = deadline - monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+        return True
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="cq-outbox", daemon=True)
+        self._thread.start()
+        at_exit(self._at_exit, priority=30)
+
+    def _at_exit(self) -> None:
+        self.flush(EXIT_TIMEOUT)
+
+    def _run(self) -> None:
+        while True:
+            batch = self._next_batch()
+            try:
+                self._send(batch)
+            except Exception as exc:  # the next batch needs this thread; a keeper sends this one
+                self._note_failure(exc)
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+
+    def _next_batch(self) -> list[Waiting]:
+        with self._changed:
+            while not self._waiting:
+                self._changed.wait()
+            self._busy = True
+            return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+
+    def _send(self, batch: list[Waiting]) -> None:
+        for waiting in batch:
+            self._introduce(waiting)
+            waiting.message.send(waiting.layer)
+        for layer in {id(waiting.layer): waiting.layer for waiting in batch}.values():
+            layer.flush(ACCEPT_TIMEOUT)
+        self._failing = False
+        mirror = PublishingMirror(self._connection)
+        mirror.mark_sent([(waiting.task_id, waiting.run) for waiting in batch])
+
+    def _introduce(self, waiting: Waiting) -> None:
+        # A publisher's declarations wait until here, so that it need not wait for the layer.
+        message, layer = waiting.message, waiting.layer
+        name = message.exchange or message.routing_key
+        if (id(layer), name) in self._known:
+            return
+        bound = [found.queue for found in layer.topology.bindings() if found.exchange == name]
+        layer.renew(bound or [name])
+        self._known.add((id(layer), name))
+
+    def _note_failure(self, exc: Exception) -> None:
+        if not self._failing:
+            self._failing = True
+            logger.warning(
+                "Tasks are recorded and will be sent by a worker's keeper: %s",
+                exc,
+                exc_info=None if isinstance(exc, TransportError) else exc,
+            )
+
+
+outbox = Outbox()

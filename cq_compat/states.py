@@ -1,0 +1,61 @@
+"""The states of a task and the transitions between them, as plain data.
+
+People read the state; the ownership columns decide. ``cq_compat.mirror`` writes each transition as
+one guarded UPDATE whose row count is the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from celery import states
+
+PENDING = states.PENDING
+RECEIVED = states.RECEIVED
+STARTED = states.STARTED
+RETRY = states.RETRY
+SUCCESS = states.SUCCESS
+FAILURE = states.FAILURE
+REVOKED = states.REVOKED
+REJECTED = states.REJECTED
+IGNORED = states.IGNORED
+#: A parent whose body has ended and whose subtasks have not.
+WAITING = "WAITING"
+
+#: States in which a task stays until an operator runs it again.
+FINISHED = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED, IGNORED})
+#: States in which a task waits for a worker.
+CLAIMABLE = frozenset({PENDING, RETRY})
+CHOICES = (PENDING, RECEIVED, STARTED, RETRY, WAITING, SUCCESS, FAILURE, REVOKED, REJECTED, IGNORED)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of a task's row.
+
+    Args:
+        to: the new state; ``None`` leaves it.
+        by: who writes it.
+        guard: what must hold; otherwise no row changes and the event is ignored.
+    """
+
+    to: str | None
+    by: str
+    guard: str
+
+
+#: Every change that a row can see, by the name of the verb in ``cq_compat.mirror``.
+TRANSITIONS: dict[str, Transition] = {
+    "record": Transition(PENDING, "publisher, in the caller's transaction", "no row of that id"),
+    "rerun": Transition(PENDING, "the running task", "fence, run, not finished; run + 1"),
+    "mark_sent": Transition(None, "publisher or keeper, after the send", "run, no owner"),
+    "claim": Transition(RECEIVED, "worker", "run, no owner, not finished, lease; fence + 1"),
+    "start": Transition(STARTED, "pool child, before the body", "fence, owner, lease, RECEIVED"),
+    "progress": Transition(None, "pool child", "fence, run, not finished"),
+    "finish": Transition(SUCCESS, "pool child or worker", "fence, run, not finished"),
+    "hand_back": Transition(PENDING, "worker at shutdown", "fence, owner, not begun or late"),
+    "reap": Transition(PENDING, "keeper", "the owner's lease is over; fence + 1"),
+    "bury": Transition(FAILURE, "keeper", "the owner's lease is over; fence + 1"),
+    "revoke": Transition(REVOKED, "worker, keeper, operator", "not finished; fence + 1"),
+    "requeue": Transition(PENDING, "operator", "finished; run + 1"),
+}
