@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from cq_transport import register
+from cq_transport import register, use_ledger
 
 
 class CqConfig(AppConfig):
-    """Makes ``channels://`` known wherever Django is set up, and checks the layer behind it."""
+    """Makes ``channels://`` known wherever Django is set up, checks the layer behind it, and keeps
+    every task in the database.
+    """
 
     name = "cq_compat"
     label = "cq"
@@ -17,6 +19,11 @@ class CqConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect; no work is done here."""
-        from cq_compat import checks  # noqa: F401
+        from cq_compat import checks, handlers  # noqa: F401
+        from cq_compat.conf import conf
+        from cq_compat.ledger import ledger
 
         register()
+        if conf().DURABLE:
+            use_ledger(ledger)
+            handlers.connect()

@@ -119,11 +119,13 @@ class OwnConnection:
 
     def execute(self, statement: str, params: Sequence[Any]) -> int:
         """Run a statement and return how many rows it changed."""
-        return self._run(statement, params, lambda cursor: int(cursor.rowcount))
+        changed: int = self._run(statement, params, lambda cursor: cursor.rowcount)
+        return changed
 
     def fetch(self, statement: str, params: Sequence[Any]) -> list[Row]:
         """Run a statement and return its rows."""
-        return self._run(statement, params, lambda cursor: list(cursor.fetchall()))
+        rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()))
+        return rows
 
     def adapt_time(self, value: datetime | None) -> Any:
         """Return a time as the database stores it."""

@@ -1,9 +1,9 @@
 """Errors of the durable ledger.
 
-    CqError
-    ├── DatabaseUnavailable   the tasks' database does not answer; nothing was published
-    ├── TaskNotFinished       the operation is for finished tasks
-    └── TaskFinished          the operation is for tasks that are not finished
+CqError
+├── DatabaseUnavailable   the tasks' database does not answer; nothing was published
+├── TaskNotFinished       the operation is for finished tasks
+└── TaskFinished          the operation is for tasks that are not finished
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The durable ledger: every task message is a row before it is sent, and a row decides who runs it."""
+"""The durable ledger: a task message is a row before it is sent; the row decides who runs it."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class Chord(models.Model):
     """A chord whose body waits for the parts of its header."""
 
     group_id = models.CharField(primary_key=True, max_length=255)
-    body = models.TextField()
+    header = models.TextField()
     size = models.PositiveIntegerField()
     done = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_index=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from amqp.exceptions import NotFound, PreconditionFailed
 from amqp.protocol import queue_declare_ok_t
@@ -17,6 +17,7 @@ from cq_transport.envelope import REDELIVERED, Envelope, seal
 from cq_transport.errors import TransportError, UndecodableMessage
 from cq_transport.inbox import Inbox
 from cq_transport.layers.base import Delivery
+from cq_transport.ledger import Outgoing, current_ledger
 from cq_transport.message import Message
 from cq_transport.qos import QoS
 from cq_transport.topology import EXCHANGE_TYPES, Binding, Queue
@@ -39,6 +40,7 @@ class Channel(StdChannel):
     def __init__(self, connection: Transport) -> None:
         self.connection: Any = connection
         self.layer = connection.layer
+        self.ledger = current_ledger()
         self.channel_id = next(connection.channel_ids)
         self.qos = QoS()
         self.closed = False
@@ -73,7 +75,9 @@ class Channel(StdChannel):
             raise PreconditionFailed(
                 f"exchange {exchange!r} was declared with type {known!r}, now with {type!r}"
             )
-        self.layer.declare_exchange(exchange, type)
+        self.layer.topology.exchanges[exchange] = type
+        if not (self.ledger.is_durable and durable):
+            self.layer.declare_exchange(exchange, type)
 
     def exchange_delete(self, exchange: str, if_unused: bool = False, nowait: bool = False) -> None:
         """Remove an exchange with its bindings."""
@@ -97,12 +101,19 @@ class Channel(StdChannel):
     ) -> queue_declare_ok_t:
         """Declare a queue and count its messages; raises ``NotFound`` if ``passive`` and there is
         none.
+
+        With a durable ledger nothing here waits for the layer: whoever sends to the queue, or
+        consumes it, makes it known there. The count is then 0 unless ``passive``.
         """
         queue = queue or f"amq.gen-{uuid()}"
         if not passive:
-            self.layer.declare_queue(
-                Queue.declared(queue, auto_delete=auto_delete or exclusive, arguments=arguments)
+            declared = Queue.declared(
+                queue, auto_delete=auto_delete or exclusive, arguments=arguments
             )
+            if self._is_deferred(declared):
+                self.layer.topology.queues[queue] = declared
+                return queue_declare_ok_t(queue, 0, 0)
+            self.layer.declare_queue(declared)
         elif not self.layer.has_queue(queue):
             raise NotFound(f"no queue {queue!r}", (50, 10), "Channel.queue_declare")
         return queue_declare_ok_t(queue, self.layer.size(queue), 0)
@@ -116,7 +127,11 @@ class Channel(StdChannel):
         **kwargs: Any,
     ) -> None:
         """Bind a queue to an exchange."""
-        self.layer.bind(Binding(exchange or "amq.direct", routing_key or "", queue))
+        binding = Binding(exchange or "amq.direct", routing_key or "", queue)
+        if self._is_deferred(self.layer.topology.queue(queue)):
+            self.layer.topology.bind(binding)
+        else:
+            self.layer.bind(binding)
 
     def queue_unbind(
         self,
@@ -180,14 +195,13 @@ class Channel(StdChannel):
             LayerFull, LayerUnreachable: it was not accepted; kombu's retry policy knows both.
         """
         message["properties"]["delivery_info"].update(exchange=exchange, routing_key=routing_key)
-        self._publish(exchange or "", routing_key or "", seal(message))
+        outgoing = self._outgoing(exchange or "", routing_key or "", seal(message))
+        if not self.ledger.record(outgoing, self.layer):
+            outgoing.send(self.layer)
 
-    def _publish(self, exchange: str, routing_key: str, envelope: Envelope) -> None:
+    def _outgoing(self, exchange: str, routing_key: str, envelope: Envelope) -> Outgoing:
         priority = _priority(envelope)
-        if exchange:
-            self.layer.route(exchange, routing_key, priority, envelope)
-        else:
-            self.layer.send(routing_key, priority, envelope)
+        return Outgoing(self.connection.broker, exchange, routing_key, priority, envelope)
 
     # Consuming
 
@@ -220,6 +234,8 @@ class Channel(StdChannel):
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Message | None:
         """Take one message from a queue, or ``None`` if it is empty."""
         while (delivery := self.layer.get(queue)) is not None:
+            if not self.claim([delivery]):
+                continue
             message = self.open(delivery)
             if message is not None:
                 if not no_ack:
@@ -227,19 +243,50 @@ class Channel(StdChannel):
                 return message
         return None
 
+    def claim(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Return those of the deliveries that may run here; the ledger has refused the others.
+
+        Raises:
+            LedgerUnavailable: that is not known now.
+        """
+        if not self.ledger.is_durable:
+            return list(deliveries)
+        readable = [found for found in deliveries if self._read(found)]
+        asked = [found for found in readable if not found.is_claimed]
+        envelopes = [cast(Envelope, found.envelope) for found in asked]
+        answers = self.ledger.claim(self.connection.broker, envelopes)
+        for delivery, is_claimed in zip(asked, answers, strict=True):
+            delivery.is_claimed = is_claimed
+        return [found for found in readable if found.is_claimed]
+
+    def restore(self, delivery: Delivery) -> None:
+        """Put a message back that was not delivered, unless it may not run any more."""
+        envelope = delivery.envelope if delivery.is_claimed else None
+        if envelope is None or self.ledger.hand_back(envelope):
+            self.layer.restore(delivery)
+
     def open(self, delivery: Delivery) -> Message | None:
         """Make a message of a delivery, or dispose of it and return ``None`` if it is undecodable
         or dead.
         """
-        try:
-            envelope = self.layer.decode(delivery)
-        except UndecodableMessage as exc:
-            logger.error("Dropped an undecodable message from queue %r: %s", delivery.queue, exc)
+        if not self._read(delivery):
             return None
+        envelope = cast(Envelope, delivery.envelope)
         if self._is_dead(delivery, envelope):
             self._bury(delivery, envelope, "expired")
             return None
         return Message(envelope, delivery, self, next(self._delivery_tags))
+
+    def _read(self, delivery: Delivery) -> bool:
+        if delivery.envelope is None:
+            try:
+                delivery.envelope = self.layer.decode(delivery)
+            except UndecodableMessage as exc:
+                logger.error(
+                    "Dropped an undecodable message from queue %r: %s", delivery.queue, exc
+                )
+                return False
+        return True
 
     def message_to_python(self, message: Message) -> Message:
         """Messages come ready."""
@@ -258,6 +305,7 @@ class Channel(StdChannel):
             if requeue:
                 self._redeliver(message)
             else:
+                self.ledger.reject(message.envelope)
                 self._bury(message.delivery, message.envelope, "rejected")
             self.qos.ack(delivery_tag)
         self.inbox.pump()
@@ -310,7 +358,11 @@ class Channel(StdChannel):
             self.connection.close_channel(self)
 
     def _redeliver(self, message: Message) -> None:
-        self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
+        if self.ledger.hand_back(message.envelope):
+            self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
+
+    def _is_deferred(self, queue: Queue) -> bool:
+        return self.ledger.is_durable and not queue.is_transient
 
     def _is_dead(self, delivery: Delivery, envelope: Envelope) -> bool:
         limits = [self.layer.topology.queue(delivery.queue).message_ttl]
@@ -327,11 +379,8 @@ class Channel(StdChannel):
         routing_key = queue.dead_letter_routing_key
         if routing_key is None:
             routing_key = info.get("routing_key", "")
-        self._publish(
-            queue.dead_letter_exchange,
-            routing_key,
-            _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason),
-        )
+        dead = _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason)
+        self._outgoing(queue.dead_letter_exchange, routing_key, dead).send(self.layer)
 
 
 def _priority(envelope: Envelope) -> int:

@@ -10,18 +10,24 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cq_transport.errors import TransportError
+from kombu.log import get_logger
+
+from cq_transport.errors import LedgerUnavailable, TransportError
 from cq_transport.layers.base import Delivery, Reader
 from cq_transport.message import Message
 
 if TYPE_CHECKING:
     from cq_transport.channel import Channel
 
+logger = get_logger(__name__)
+
 #: Messages that are taken in advance where the prefetch count is not limited.
 UNLIMITED = 64
 #: Seconds of deliveries in one turn of the event loop: a solo pool runs tasks inside them, and
 #: shutdown, timers and remote control wait for the end of the turn.
 TURN = 0.05
+#: Seconds between two attempts to claim messages while the ledger is away.
+CLAIM_PAUSE = 1.0
 
 
 class Subscription(NamedTuple):
@@ -44,6 +50,8 @@ class Inbox:
         self._watcher = channel.connection.watcher
         self._subscriptions: dict[str, Subscription] = {}
         self._waiting: deque[Delivery] = deque()
+        self._unclaimed: list[Delivery] = []
+        self._next_claim = 0.0
         self._reader: Reader | None = None
         self._changed = False
         self._holding = False
@@ -90,21 +98,19 @@ class Inbox:
     def room(self) -> int:
         """Return how many more messages may be taken now; negative if there are too many."""
         qos = self._channel.qos
+        taken = len(self._waiting) + len(self._unclaimed)
         if qos.is_overridden:  # how many it will allow is not known: one at a time
-            return (1 if qos.can_consume() else 0) - len(self._waiting)
-        limit = qos.prefetch_count
-        return limit - len(qos) - len(self._waiting) if limit else UNLIMITED - len(self._waiting)
+            return (1 if qos.can_consume() else 0) - taken
+        return qos.prefetch_count - len(qos) - taken if qos.prefetch_count else UNLIMITED - taken
 
     def arrived(self, deliveries: Sequence[Delivery]) -> None:
         """Take over messages; a surplus goes back into its queue."""
-        if self._waiting and deliveries:  # the more urgent overtake those that are waiting
-            self._waiting = deque(sorted((*self._waiting, *deliveries), key=self._urgency))
-        else:
-            self._waiting.extend(deliveries)
+        self._unclaimed.extend(deliveries)
         if self._holding:
             return
+        self._claim()
         while self._waiting and self.room() < 0:
-            self._channel.layer.restore(self._waiting.pop())
+            self._channel.restore(self._waiting.pop())
         self.pump()
         if self._watcher.has_hub:
             self.deliver()
@@ -115,6 +121,8 @@ class Inbox:
         """Let the reader fill the window."""
         if self._changed:
             self._start_reading()
+        if self._unclaimed and not self._holding:
+            self._claim()
         if self._reader is not None and self._subscriptions and not self._holding:
             self._reader.pump(eager)
 
@@ -133,7 +141,7 @@ class Inbox:
             delivery = self._waiting.popleft()
             subscription = self._subscription_for(delivery.queue)
             if subscription is None:
-                self._channel.layer.restore(delivery)
+                self._channel.restore(delivery)
                 continue
             message = self._channel.open(delivery)
             if message is None:
@@ -163,6 +171,22 @@ class Inbox:
             self._reader.close()
             self._reader = None
 
+    def _claim(self) -> None:
+        if monotonic() < self._next_claim:
+            return
+        arrived, self._unclaimed = self._unclaimed, []
+        try:
+            claimed = self._channel.claim(arrived)
+        except LedgerUnavailable as exc:
+            self._unclaimed = arrived
+            self._next_claim = monotonic() + CLAIM_PAUSE
+            logger.warning("%d messages wait to be claimed: %s", len(arrived), exc)
+            return
+        if self._waiting and claimed:  # the more urgent overtake those that are waiting
+            self._waiting = deque(sorted((*self._waiting, *claimed), key=self._urgency))
+        else:
+            self._waiting.extend(claimed)
+
     def _urgency(self, delivery: Delivery) -> int:
         return self._rank[delivery.priority]
 
@@ -189,6 +213,9 @@ class Inbox:
         self._hold()
         self._reader.consume(self.queues)
         self._holding = False
+        if self._channel.ledger.is_durable:  # what was declared is not known to the layer yet
+            with suppress(TransportError):
+                self._channel.layer.renew(self.queues)
 
     def _stop_reading(self) -> None:
         if self._reader is not None:
@@ -203,9 +230,11 @@ class Inbox:
 
     def _put_back(self) -> None:
         consumed = set(self.queues)
-        keep = [found for found in self._waiting if found.queue in consumed]
-        back = [found for found in self._waiting if found.queue not in consumed]
-        self._waiting = deque(keep)
+        back = [
+            found for found in (*self._waiting, *self._unclaimed) if found.queue not in consumed
+        ]
+        self._waiting = deque(found for found in self._waiting if found.queue in consumed)
+        self._unclaimed = [found for found in self._unclaimed if found.queue in consumed]
         for delivery in back:
             with suppress(TransportError):
-                self._channel.layer.restore(delivery)
+                self._channel.restore(delivery)

@@ -16,6 +16,7 @@ from cq_transport.errors import LayerFull, LayerUnreachable, TransportError
 from cq_transport.exits import at_exit
 from cq_transport.layers import task_layer
 from cq_transport.layers.base import TaskLayer
+from cq_transport.ledger import current_ledger
 from cq_transport.options import Address, Options
 from cq_transport.topology import EXCHANGE_TYPES
 from cq_transport.watcher import DescriptorWatcher
@@ -61,6 +62,8 @@ class Transport(base.Transport):
     client: Any
     layer: TaskLayer
     options: Options
+    #: The URL of the broker in its shortest form.
+    broker: str
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)  # type: ignore[no-untyped-call]
@@ -84,7 +87,9 @@ class Transport(base.Transport):
         """
         self.options = Options.parse(self.client.transport_options)
         self.layer = task_layer(self._address, self.options)
-        self.layer.connect()
+        self.broker = str(self._address)
+        if not current_ledger().is_durable:  # nobody waits for a layer that need not be there
+            self.layer.connect()
         return self
 
     def close_connection(self, connection: Transport) -> None:

@@ -22,6 +22,8 @@ class Delivery:
         content: the message as the layer gave it; ``TaskLayer.decode`` reads it.
         place: what the layer needs to put it back where it was.
         age: seconds since it was published, by the layer's clock; 0 where the layer does not tell.
+        envelope: the message, once it is decoded.
+        is_claimed: whether the ledger has been asked for it, and has given it.
     """
 
     queue: str
@@ -29,6 +31,8 @@ class Delivery:
     content: Any
     place: Any = None
     age: float = 0.0
+    envelope: Envelope | None = None
+    is_claimed: bool = False
 
 
 class Consumer(Protocol):
@@ -172,6 +176,14 @@ class TaskLayer(Protocol):
 
     def reader(self, consumer: Consumer, watcher: Watcher) -> Reader:
         """Return a reader for one consumer."""
+
+    def epoch(self) -> str | None:
+        """Return a name for what the layer holds, which changes whenever it may have lost messages;
+        ``None`` where that cannot be told.
+
+        Raises:
+            LayerUnreachable: it does not answer.
+        """
 
     def flush(self, timeout: float) -> None:
         """Wait until the layer has answered for everything that was sent.

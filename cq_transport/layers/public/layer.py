@@ -7,6 +7,7 @@ back at the front (it becomes the last), count messages, or tell an unroutable m
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
@@ -32,6 +33,9 @@ T = TypeVar("T")
 
 #: What a layer raises for a message that it cannot carry in the form it has.
 _REFUSALS = (TypeError, ValueError, OverflowError, AssertionError)
+
+#: What tells this process's layers from those of the one before it.
+_PROCESS = uuid.uuid4().hex
 
 
 class PublicTaskLayer:
@@ -78,6 +82,10 @@ class PublicTaskLayer:
                 f"{type(self._taps.layer).__name__} has no groups, which exchanges need; "
                 "give tasks a channel layer with the groups extension."
             ) from exc
+
+    def epoch(self) -> str | None:
+        """Return this process's mark where the layer lives in it alone."""
+        return _PROCESS if self._taps.is_local else None
 
     def flush(self, timeout: float) -> None:
         """Nothing is under way: every publish waits for the layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -40,6 +41,14 @@ class Host:
             return self.pipe.call_all(commands)
         except ResponseError as exc:
             raise TransportError(f"the channel layer's Redis refuses: {exc}") from exc
+
+    def epoch(self, key: str) -> str:
+        """Return the server's run id with the marker under ``key``, which is set if it is not."""
+        _, marker, info = self.call_all(
+            [("SET", key, uuid.uuid4().hex, "NX"), ("GET", key), ("INFO", "server")]
+        )
+        run_id = next(line for line in info.decode().splitlines() if line.startswith("run_id:"))
+        return f"{run_id[7:19]}-{marker.decode()[:12]}"
 
     def wake(self, key: str) -> None:
         """End the wait of the reader that listens on ``key``."""

@@ -21,6 +21,8 @@ class Keys:
         self.queues = f"{self._own}:queues"
         #: Hash of the exchanges' types.
         self.exchanges = f"{self._own}:exchanges"
+        #: A marker that a flush takes away.
+        self.epoch = f"{self._own}:epoch"
 
     def channel(self, queue: str, priority: int = 0) -> str:
         """Sorted set of the messages of a queue with one priority."""

@@ -57,6 +57,10 @@ class RedisTaskLayer:
         for host in self._hosts:
             host.call("PING")
 
+    def epoch(self) -> str:
+        """Return the hosts' run ids and markers: a restart, a failover and a flush change them."""
+        return " ".join(host.epoch(self._keys.epoch) for host in self._hosts)
+
     def flush(self, timeout: float) -> None:
         """Wait until every message sent was accepted; raises ``LayerUnreachable`` after ``timeout``
         seconds.

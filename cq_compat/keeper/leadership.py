@@ -1,0 +1,73 @@
+"""Decides which keeper leads."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from cq_compat.database import OwnConnection
+from cq_compat.dialects import dialect_of
+from cq_compat.lease import Lease
+
+#: Seconds for which a leader that is not heard of leads.
+TERM = 5.0
+
+
+class Leadership:
+    """The lead among the keepers of one broker, a lease like a worker's."""
+
+    interval = TERM / 2
+
+    def __init__(self, lease: Lease, connection: OwnConnection) -> None:
+        self._lease = lease
+        self._connection = connection
+        self._leads_until = 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this keeper leads."""
+        return monotonic() < self._leads_until
+
+    def run_once(self) -> bool:
+        """Take or keep the lead."""
+        now = monotonic()
+        if self._take() or (self._introduce() and self._take()):
+            self._leads_until = now + TERM
+        else:
+            self._leads_until = 0.0
+        return False
+
+    def resign(self) -> None:
+        """Let another keeper lead at once."""
+        if self.is_held:
+            self._leads_until = 0.0
+            self._connection.execute(
+                "UPDATE cq_layer SET leads_until = NULL WHERE broker = %s AND leader = %s",
+                [self._lease.broker, self._me],
+            )
+
+    @property
+    def _me(self) -> Any:
+        owner = self._lease.owner
+        return owner if self._connection.vendor == "postgresql" else owner.hex
+
+    def _take(self) -> bool:
+        dialect = dialect_of(self._connection.vendor)
+        taken = self._connection.execute(
+            f"UPDATE cq_layer SET leader = %s, leads_until = {dialect.later} WHERE broker = %s "
+            f"AND (leader = %s OR leads_until IS NULL OR leads_until < {dialect.now})",
+            [self._me, TERM, self._lease.broker, self._me],
+        )
+        return taken == 1
+
+    def _introduce(self) -> bool:
+        known = self._connection.fetch(
+            "SELECT 1 FROM cq_layer WHERE broker = %s", [self._lease.broker]
+        )
+        if known:
+            return False
+        ignore = dialect_of(self._connection.vendor).ignore.replace("id", "broker")
+        self._connection.execute(
+            f"INSERT INTO cq_layer (broker, epoch) VALUES (%s, '') {ignore}", [self._lease.broker]
+        )
+        return True

@@ -1,0 +1,81 @@
+"""A worker's life with the ledger."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from celery import states as celery_states
+from kombu.log import get_logger
+
+from cq_compat.database import own_connection
+from cq_compat.guards import claim_of, guard_starts
+from cq_compat.keeper import Keeper
+from cq_compat.lease import Lease
+from cq_compat.ledger import ledger
+from cq_compat.mirror import Claim, WorkingMirror
+from cq_compat.persistence import persist
+from cq_transport import current_ledger
+from cq_transport.options import SCHEME, Address
+
+logger = get_logger(__name__)
+
+_keeper: Keeper | None = None
+
+
+def begin_worker(worker: Any) -> None:
+    """Give a worker that consumes from ``channels://`` its lease, and guard its tasks' starts."""
+    if current_ledger() is not ledger:
+        return
+    url = next(iter(_urls(worker.app.conf.broker_read_url)), "")
+    if url.startswith(f"{SCHEME}:"):
+        ledger.lease = Lease(worker.hostname, str(Address.parse(url)))
+        guard_starts(worker.app)
+
+
+def start_keeper(consumer: Any) -> None:
+    """Begin to keep, once the worker is ready."""
+    global _keeper
+    if ledger.lease is not None and _keeper is None:
+        transport = consumer.connection.transport
+        _keeper = Keeper(consumer.app, ledger.lease, transport.layer)
+        _keeper.start()
+
+
+def end_worker() -> None:
+    """Give up the lease: what the worker has not handed back is for others at once."""
+    global _keeper
+    keeper, _keeper = _keeper, None
+    lease, ledger.lease = ledger.lease, None
+    if keeper is not None:
+        keeper.stop()
+    if lease is not None:
+        try:
+            lease.end()
+        except Exception as exc:
+            logger.warning("The lease could not be given up and runs out by itself: %s", exc)
+
+
+def settle_task(task: Any, state: Any) -> None:
+    """End the row of a task that has ended without an outcome: Celery stores none for ``Ignore``,
+    and a backend other than ``cq`` stores it elsewhere.
+    """
+    claim = claim_of(task.request)
+    if claim is None or state is None or state == celery_states.RETRY:
+        return
+    if state == celery_states.IGNORED or not _stores_rows(task):
+        persist(partial(_settle, claim, state))
+
+
+def _settle(claim: Claim, state: str) -> bool:
+    return WorkingMirror(own_connection()).settle(claim, state)
+
+
+def _stores_rows(task: Any) -> bool:
+    from cq_compat.backend import CqBackend
+
+    return isinstance(task.backend, CqBackend)
+
+
+def _urls(urls: Any) -> list[str]:
+    return urls.split(";") if isinstance(urls, str) else list(urls or ())
