@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from cq_compat import states
+from cq_compat.fields import KeyField
 from cq_compat.querysets import TaskQuerySet, WorkerQuerySet
 
 
@@ -38,7 +39,7 @@ class Worker(models.Model):
 class Task(models.Model):
     """A task: its message, its state, its result, and who may change them."""
 
-    id = models.CharField(primary_key=True, max_length=255, editable=False)
+    id = KeyField(primary_key=True, max_length=255, editable=False)
     name = models.CharField(_("name"), max_length=255)
     state = models.CharField(_("state"), max_length=50, default=states.PENDING)
 
@@ -103,7 +104,11 @@ class Task(models.Model):
         indexes = [
             models.Index(fields=["created_at"], name="cq_task_created"),
             models.Index(fields=["name", "created_at"], name="cq_task_name"),
-            models.Index(fields=["finished_at"], name="cq_task_finished"),
+            models.Index(
+                fields=["finished_at"],
+                name="cq_task_finished",
+                condition=Q(finished_at__isnull=False),
+            ),
             # Small ones: they hold what is not finished.
             models.Index(
                 fields=["due_at"],
@@ -135,7 +140,7 @@ class Task(models.Model):
 class Layer(models.Model):
     """What is known of a broker's layer, and which worker's keeper looks after it."""
 
-    broker = models.CharField(primary_key=True, max_length=255)
+    broker = KeyField(primary_key=True, max_length=255)
     epoch = models.CharField(max_length=255, blank=True)
     leader = models.UUIDField(null=True)
     leads_until = models.DateTimeField(null=True)
@@ -151,7 +156,7 @@ class Layer(models.Model):
 class Group(models.Model):
     """The saved result of a group."""
 
-    id = models.CharField(primary_key=True, max_length=255)
+    id = KeyField(primary_key=True, max_length=255)
     result = models.TextField()
     content_type = models.CharField(max_length=64)
     created_at = models.DateTimeField(db_index=True)
@@ -167,7 +172,7 @@ class Group(models.Model):
 class Chord(models.Model):
     """A chord whose body waits for the parts of its header."""
 
-    group_id = models.CharField(primary_key=True, max_length=255)
+    group_id = KeyField(primary_key=True, max_length=255)
     header = models.TextField()
     size = models.PositiveIntegerField()
     done = models.PositiveIntegerField(default=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from celery import bootsteps
 from celery import states as celery_states
 from kombu.log import get_logger
 
@@ -31,6 +32,17 @@ def begin_worker(worker: Any) -> None:
     if url.startswith(f"{SCHEME}:"):
         ledger.lease = Lease(worker.hostname, str(Address.parse(url)))
         guard_starts(worker.app)
+        worker.app.steps["consumer"].add(Keeping)
+
+
+class Keeping(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Keeps while the worker consumes, be it a process of its own or embedded in another."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        """Begin to keep; the keeper outlives a lost connection."""
+        start_keeper(consumer)
 
 
 def start_keeper(consumer: Any) -> None:
