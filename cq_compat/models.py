@@ -150,7 +150,7 @@ class Layer(models.Model):
         verbose_name_plural = _("layers")
 
     def __str__(self) -> str:
-        return self.broker
+        return str(self.broker)
 
 
 class Group(models.Model):
@@ -166,7 +166,7 @@ class Group(models.Model):
         verbose_name_plural = _("groups")
 
     def __str__(self) -> str:
-        return self.id
+        return str(self.id)
 
 
 class Chord(models.Model):
@@ -183,4 +183,4 @@ class Chord(models.Model):
         verbose_name_plural = _("chords")
 
     def __str__(self) -> str:
-        return self.group_id
+        return str(self.group_id)
