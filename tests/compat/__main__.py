@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.compat.brokers import BROKERS
+from tests.compat.brokers import CHANNELS, REDIS, ROWS, Broker
 from tests.compat.errors import CompatError
 from tests.compat.report import Row, compare, render
 from tests.compat.results import Result
@@ -21,11 +21,12 @@ def main() -> int:
     arguments = _parse()
     folder = CACHE / "results"
     folder.mkdir(parents=True, exist_ok=True)
+    brokers = (REDIS, ROWS if arguments.rows else CHANNELS)
     rows: list[Row] = []
     try:
         for suite in suites(quick=arguments.quick):
             if not arguments.suite or suite.name in arguments.suite:
-                rows += _run(suite, folder, arguments.serial)
+                rows += _run(suite, brokers, folder, arguments.serial)
     except (CompatError, ServerError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -33,12 +34,12 @@ def main() -> int:
     return 1 if any(row.only_channels for row in rows) else 0
 
 
-def _run(suite: Suite, folder: Path, serial: bool) -> list[Row]:
+def _run(suite: Suite, brokers: tuple[Broker, ...], folder: Path, serial: bool) -> list[Row]:
     print(f"{suite.name}: ", end="", flush=True)
     begin = time.monotonic()
     results: list[dict[str, Result]] = []
     with ExitStack() as stack:
-        runs = [Run(suite, broker, folder) for broker in BROKERS]
+        runs = [Run(suite, broker, folder) for broker in brokers]
         if serial:
             for run in runs:
                 with run:
@@ -54,6 +55,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.compat", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a part of it, in a few minutes")
     parser.add_argument("--serial", action="store_true", help="one broker after the other")
+    parser.add_argument("--rows", action="store_true", help="over channels:// with tasks as rows")
     parser.add_argument("--suite", action="append", help="celery, kombu or example; repeatable")
     return parser.parse_args()
 

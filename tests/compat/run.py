@@ -14,6 +14,7 @@ from tests.compat.record import FILE
 from tests.compat.results import Result, read
 from tests.compat.suites import Suite
 from tests.servers.lifetime import die_with_parent
+from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
 #: Seconds after which a suite counts as stuck.
@@ -28,15 +29,16 @@ class Run:
     def __init__(self, suite: Suite, broker: Broker, folder: Path) -> None:
         self.suite = suite
         self.broker = broker
-        self.name = f"{suite.name} over {broker.scheme}://"
-        self.log = folder / f"{suite.name}-{broker.scheme}.log"
-        self.records = folder / f"{suite.name}-{broker.scheme}.jsonl"
+        self.name = f"{suite.name} over {broker.name}"
+        self.log = folder / f"{suite.name}-{broker.name}.log"
+        self.records = folder / f"{suite.name}-{broker.name}.jsonl"
 
     def __enter__(self) -> "Run":
         self.records.write_text("")
         with ExitStack() as stack:
             server = stack.enter_context(RedisServer())
-            self.process = self._start(server)
+            database = stack.enter_context(PostgresServer()) if self.broker.keeps_rows else None
+            self.process = self._start(self.broker.environment(server, database))
             self._open = stack.pop_all()
         return self
 
@@ -53,14 +55,14 @@ class Run:
             raise CompatError(f"{self.name}: pytest ended with {code}, see {self.log}")
         return read(self.records)
 
-    def _start(self, server: RedisServer) -> "subprocess.Popen[bytes]":
+    def _start(self, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         plugins = [f"-p{plugin}" for plugin in (*self.broker.plugins, "tests.compat.record")]
         options = ["-pno:cacheprovider", "-rA", "--durations=20", *plugins]
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "pytest", *options, *self.suite.arguments],
                 cwd=self.suite.folder,
-                env={**self.broker.environment(server), FILE: str(self.records)},
+                env={**environment, FILE: str(self.records)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
