@@ -9,7 +9,7 @@ from uuid import UUID
 from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.publishing import PublishingMirror
-from cq_compat.mirror.table import LIVE, marks
+from cq_compat.mirror.table import LIVE, OPEN, marks
 
 #: Owners looked at in one pass.
 _OWNERS = 100
@@ -100,7 +100,7 @@ class KeepingMirror(PublishingMirror):
             f"state = '{states.PENDING}', owner_id = NULL, fence = fence + 1, sent_at = NULL, "
             f"due_at = {self.now}, deaths = deaths + %s",
             [int(orphan.state != states.RECEIVED)],
-            f"id = %s AND fence = %s AND {LIVE}",
+            f"id = %s AND fence = %s AND {OPEN}",
             [orphan.id, orphan.fence],
         )
 
@@ -109,7 +109,7 @@ class KeepingMirror(PublishingMirror):
         held = self.update_one(
             "fence = fence + 1, owner_id = %s, deaths = deaths + 1",
             [self.uuid(owner)],
-            f"id = %s AND fence = %s AND {LIVE}",
+            f"id = %s AND fence = %s AND {OPEN}",
             [orphan.id, orphan.fence],
         )
         return Claim(orphan.id, orphan.run, orphan.fence + 1, owner.hex) if held else None

@@ -8,7 +8,7 @@ from typing import Any
 from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.outcomes import Outcome
-from cq_compat.mirror.table import LIVE, TaskTable, flat, marks
+from cq_compat.mirror.table import OPEN, TaskTable, flat, marks
 from cq_compat.records import Record
 
 _NEW: dict[str, Any] = {
@@ -50,7 +50,7 @@ class PublishingMirror(TaskTable):
             f"{sets}state = %s, run = run + 1, owner_id = NULL, sent_at = NULL, due_at = "
             f"{self.later}",
             [*columns.values(), state, record.delay],
-            f"id = %s AND fence = %s AND run = %s AND {LIVE}",
+            f"id = %s AND fence = %s AND run = %s AND {OPEN}",
             [task_id, claim.fence, claim.run],
         )
         return claim.run + 1 if held else None
@@ -62,7 +62,7 @@ class PublishingMirror(TaskTable):
         return self.update(
             f"sent_at = {self.now}",
             [],
-            f"{self.pairs(sent)} AND sent_at IS NULL AND owner_id IS NULL AND {LIVE}",
+            f"{self.pairs(sent)} AND sent_at IS NULL AND owner_id IS NULL AND {OPEN}",
             flat(sent),
         )
 
@@ -75,7 +75,7 @@ class PublishingMirror(TaskTable):
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
             f"finished_at = {finished}",
             outcome,
-            f"id = %s AND {LIVE}",
+            f"id = %s AND {OPEN}",
             [task_id],
         )
         values = {**_UNKNOWN, **_NEW, "id": task_id, **outcome._asdict()}
@@ -89,7 +89,7 @@ class PublishingMirror(TaskTable):
             "state = %s, result = %s, content_type = %s, owner_id = NULL, fence = fence + 1, "
             f"finished_at = {self.now}",
             outcome[:3],
-            f"id IN ({marks(task_ids)}) AND {LIVE}",
+            f"id IN ({marks(task_ids)}) AND {OPEN}",
             task_ids,
             "id",
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.outcomes import Outcome
-from cq_compat.mirror.table import LIVE, TaskTable, flat
+from cq_compat.mirror.table import OPEN, TaskTable, flat
 
 
 class WorkingMirror(TaskTable):
@@ -21,7 +21,7 @@ class WorkingMirror(TaskTable):
             f"state = '{states.RECEIVED}', owner_id = %s, worker = %s, fence = fence + 1, "
             f"received_at = {self.now}, sent_at = COALESCE(sent_at, {self.now})",
             [self.uuid(owner), worker],
-            f"{self.pairs(wanted)} AND owner_id IS NULL AND {LIVE} AND {self.alive}",
+            f"{self.pairs(wanted)} AND owner_id IS NULL AND {OPEN} AND {self.alive}",
             [*flat(wanted), self.uuid(owner)],
             "id, run, fence",
         )
@@ -34,7 +34,7 @@ class WorkingMirror(TaskTable):
             f"state = '{states.STARTED}', started_at = {self.now}, acks_late = %s",
             [acks_late],
             f"id = %s AND fence = %s AND owner_id = %s AND state = '{states.RECEIVED}' "
-            f"AND {LIVE} AND {self.alive}",
+            f"AND {OPEN} AND {self.alive}",
             [claim.task_id, claim.fence, owner, owner],
         )
 
@@ -43,7 +43,7 @@ class WorkingMirror(TaskTable):
         return self.update_one(
             "state = %s, result = %s, content_type = %s, traceback = %s",
             outcome[:4],
-            f"id = %s AND fence = %s AND {LIVE}",
+            f"id = %s AND fence = %s AND {OPEN}",
             [claim.task_id, claim.fence],
         )
 
@@ -53,7 +53,7 @@ class WorkingMirror(TaskTable):
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
             f"owner_id = NULL, finished_at = {self.now}",
             outcome,
-            f"id = %s AND fence = %s AND run = %s AND {LIVE}",
+            f"id = %s AND fence = %s AND run = %s AND {OPEN}",
             [claim.task_id, claim.fence, claim.run],
         )
 
@@ -63,7 +63,7 @@ class WorkingMirror(TaskTable):
             f"state = CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END, "
             f"owner_id = NULL, finished_at = {self.now}",
             [state],
-            f"id = %s AND fence = %s AND run = %s AND {LIVE}",
+            f"id = %s AND fence = %s AND run = %s AND {OPEN}",
             [claim.task_id, claim.fence, claim.run],
         )
 
@@ -72,7 +72,7 @@ class WorkingMirror(TaskTable):
         return self.update_one(
             f"state = '{states.PENDING}', owner_id = NULL",
             [],
-            f"id = %s AND fence = %s AND owner_id = %s AND {LIVE} "
+            f"id = %s AND fence = %s AND owner_id = %s AND {OPEN} "
             f"AND (state = '{states.RECEIVED}' OR acks_late)",
             [claim.task_id, claim.fence, self.uuid(claim.owner)],
         )
