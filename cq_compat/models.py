@@ -87,6 +87,8 @@ class Task(models.Model):
     received_at = models.DateTimeField(_("received at"), null=True)
     started_at = models.DateTimeField(_("started at"), null=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
+    # The last state if it is not SUCCESS: indexed in place of `state`, which changes too often.
+    ended_as = models.CharField(max_length=50, null=True, editable=False)
 
     objects = TaskQuerySet.as_manager()
 
@@ -109,7 +111,12 @@ class Task(models.Model):
                 name="cq_task_finished",
                 condition=Q(finished_at__isnull=False),
             ),
-            # Small ones: they hold what is not finished.
+            # Small ones: they hold what did not end well, and what is not finished.
+            models.Index(
+                fields=["ended_as", "created_at"],
+                name="cq_task_ended",
+                condition=Q(ended_as__isnull=False),
+            ),
             models.Index(
                 fields=["due_at"],
                 name="cq_task_due",

@@ -28,4 +28,4 @@ def revoke(task_ids: Sequence[str], reason: str = "revoked") -> int:
 
 def retry(task_ids: Sequence[str]) -> int:
     """Let finished tasks run once more; return how many will."""
-    return PublishingMirror(CallersConnection()).requeue(list(task_ids))
+    return len(PublishingMirror(CallersConnection()).requeue(list(task_ids)))

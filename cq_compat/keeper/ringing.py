@@ -62,5 +62,13 @@ class Ringing:
 
     def _outgoing(self, row: Due) -> Outgoing:
         envelope = from_text(row.message)
-        envelope["headers"][HEADER] = {"run": row.run}
+        headers = envelope["headers"]
+        headers[HEADER] = {"run": row.run}
+        # An operator who lets a task run again also lets its retries begin anew.
+        headers["retries"] = row.retries
+        if row.eta is None:
+            headers["eta"] = None
+        if row.expires_at is None:
+            headers["expires"] = None
+            envelope["properties"].pop("expiration", None)
         return Outgoing(self._broker, row.exchange, row.queue, row.priority, envelope)

@@ -24,6 +24,9 @@ class Due(NamedTuple):
     queue: str
     priority: int
     message: str
+    retries: int
+    eta: Any
+    expires_at: Any
 
 
 class Orphan(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cq_compat import states
+
 
 class Outcome(NamedTuple):
     """A state and what belongs to it.
@@ -19,3 +21,8 @@ class Outcome(NamedTuple):
     content_type: str = ""
     traceback: str | None = None
     children: str | None = None
+
+    @property
+    def ended_as(self) -> str | None:
+        """The state of a task that ends with it in another way than by success."""
+        return None if self.state == states.SUCCESS else self.state

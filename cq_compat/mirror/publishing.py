@@ -24,6 +24,11 @@ _UNKNOWN: dict[str, Any] = {
     "priority": 0,
     "retries": 0,
 }
+#: What a task gets from its run, and loses when it runs from the beginning.
+_OUTCOME = (
+    *("owner_id", "eta", "expires_at", "sent_at", "received_at", "started_at", "finished_at"),
+    *("ended_as", "result", "traceback", "children"),
+)
 
 
 class PublishingMirror(TaskTable):
@@ -70,15 +75,17 @@ class PublishingMirror(TaskTable):
         """Store the state of a task whose row nobody has claimed, or that has none; tell whether
         it was not finished.
         """
-        finished = self.now if outcome.state in states.FINISHED else "NULL"
+        ends = outcome.state in states.FINISHED
+        finished, ended_as = (self.now, outcome.ended_as) if ends else ("NULL", None)
         changed = self.update_one(
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"finished_at = {finished}",
-            outcome,
+            f"ended_as = %s, finished_at = {finished}",
+            [*outcome, ended_as],
             f"id = %s AND {OPEN}",
             [task_id],
         )
-        values = {**_UNKNOWN, **_NEW, "id": task_id, **outcome._asdict()}
+        stored = {**outcome._asdict(), "ended_as": ended_as}
+        values = {**_UNKNOWN, **_NEW, "id": task_id, **stored}
         return changed or self.insert(values, created_at=self.now, finished_at=finished)
 
     def revoke(self, task_ids: Sequence[str], outcome: Outcome) -> list[str]:
@@ -86,25 +93,46 @@ class PublishingMirror(TaskTable):
         of those that had not ended.
         """
         rows = self.update_returning(
-            "state = %s, result = %s, content_type = %s, owner_id = NULL, fence = fence + 1, "
-            f"finished_at = {self.now}",
-            outcome[:3],
+            "state = %s, result = %s, content_type = %s, ended_as = %s, owner_id = NULL, "
+            f"fence = fence + 1, finished_at = {self.now}",
+            [*outcome[:3], outcome.ended_as],
             f"id IN ({marks(task_ids)}) AND {OPEN}",
             task_ids,
             "id",
         )
         return [row[0] for row in rows]
 
-    def requeue(self, task_ids: Sequence[str]) -> int:
-        """Let finished tasks run once more from the beginning; return how many will."""
-        cleared = "owner_id sent_at started_at received_at finished_at result traceback children"
-        nulls = "".join(f"{name} = NULL, " for name in cleared.split())
-        return self.update(
+    def requeue(self, task_ids: Sequence[str]) -> list[str]:
+        """Let finished tasks run once more from the beginning, at once and without an end to their
+        waiting; return the ids of those that will.
+        """
+        nulls = "".join(f"{name} = NULL, " for name in _OUTCOME)
+        rows = self.update_returning(
             f"{nulls}state = '{states.PENDING}', run = run + 1, fence = fence + 1, deaths = 0, "
-            f"expires_at = NULL, due_at = {self.now}",
+            f"retries = 0, due_at = {self.now}",
             [],
-            f"id IN ({marks(task_ids)}) AND finished_at IS NOT NULL AND message <> ''",
+            f"id IN ({marks(task_ids)}) AND NOT ({OPEN}) AND message <> ''",
             task_ids,
+            "id",
+        )
+        return [row[0] for row in rows]
+
+    def resend(self, task_ids: Sequence[str]) -> list[str]:
+        """Let the messages of waiting tasks be sent again; return the ids of those that will."""
+        rows = self.update_returning(
+            f"sent_at = NULL, due_at = {self.now}",
+            [],
+            f"id IN ({marks(task_ids)}) AND sent_at IS NOT NULL AND owner_id IS NULL AND {OPEN} "
+            "AND message <> ''",
+            task_ids,
+            "id",
+        )
+        return [row[0] for row in rows]
+
+    def forget(self, task_ids: Sequence[str]) -> int:
+        """Delete finished tasks with their results; return how many there were."""
+        return self.connection.execute(
+            f"DELETE FROM cq_task WHERE id IN ({marks(task_ids)}) AND NOT ({OPEN})", list(task_ids)
         )
 
     def _columns(self, record: Record) -> dict[str, Any]:

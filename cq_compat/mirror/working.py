@@ -51,18 +51,19 @@ class WorkingMirror(TaskTable):
         """End the task; tell whether the claim holds."""
         return self.update_one(
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"owner_id = NULL, finished_at = {self.now}",
-            outcome,
+            f"ended_as = %s, owner_id = NULL, finished_at = {self.now}",
+            [*outcome, outcome.ended_as],
             f"id = %s AND fence = %s AND run = %s AND {OPEN}",
             [claim.task_id, claim.fence, claim.run],
         )
 
     def settle(self, claim: Claim, state: str) -> bool:
         """End a task whose body has stored a state of its own, or none: then it gets ``state``."""
+        ended = f"CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END"
         return self.update_one(
-            f"state = CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END, "
+            f"state = {ended}, ended_as = NULLIF({ended}, '{states.SUCCESS}'), "
             f"owner_id = NULL, finished_at = {self.now}",
-            [state],
+            [state, state],
             f"id = %s AND fence = %s AND run = %s AND {OPEN}",
             [claim.task_id, claim.fence, claim.run],
         )
