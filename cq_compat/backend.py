@@ -22,6 +22,8 @@ from cq_compat.encoding import decode_text, encode_text
 from cq_compat.guards import claim_of
 from cq_compat.mirror import Outcome, PublishingMirror, WorkingMirror
 from cq_compat.persistence import persist
+from cq_compat.pruning import prune, prune_remains
+from cq_compat.retention import rules
 
 #: Seconds between two looks at a result that is waited for, at first and at most.
 FIRST_LOOK, LONGEST_LOOK = 0.005, 0.5
@@ -253,11 +255,12 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         )
 
     def cleanup(self) -> None:
-        """Delete what ended longer ago than ``result_expires``; called by Celery's daily task."""
-        from cq_compat.retention import prune
-
+        """Delete what ended long ago, by ``CQ["RETENTION"]``, the tasks' options and
+        ``result_expires``; called by Celery's daily task.
+        """
+        prune(rules(self.app, self.expires or None))
         if self.expires:
-            prune(self.expires)
+            prune_remains(self.expires)
 
     # Groups and chords
 

@@ -13,6 +13,7 @@ class Dialect:
     Args:
         now: the database's clock, in the form in which Django stores a time.
         later: that clock plus a parameter of seconds.
+        moment: a parameter of a time, in the same form.
         ignore: what ends an INSERT that is to leave a row of the same key alone.
         pairs: what stands around a list of pairs to make it a set of rows.
     skip_locked: what lets a SELECT pass over rows that another transaction changes.
@@ -21,6 +22,7 @@ class Dialect:
 
     now: str
     later: str
+    moment: str
     ignore: str
     pairs: str
     skip_locked: str
@@ -30,6 +32,7 @@ class Dialect:
 POSTGRESQL = Dialect(
     now="clock_timestamp()",
     later="(clock_timestamp() + %s * interval '1 second')",
+    moment="%s",
     ignore="ON CONFLICT (id) DO NOTHING",
     pairs="({})",
     skip_locked="FOR UPDATE SKIP LOCKED",
@@ -39,6 +42,7 @@ POSTGRESQL = Dialect(
 SQLITE = Dialect(
     now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
     later="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
+    moment="strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s)",
     ignore="ON CONFLICT (id) DO NOTHING",
     pairs="(VALUES {})",
     skip_locked="",
@@ -47,6 +51,7 @@ SQLITE = Dialect(
 MYSQL = Dialect(
     now="UTC_TIMESTAMP(6)",
     later="TIMESTAMPADD(MICROSECOND, %s * 1000000, UTC_TIMESTAMP(6))",
+    moment="%s",
     ignore="ON DUPLICATE KEY UPDATE id = id",
     pairs="({})",
     skip_locked="FOR UPDATE SKIP LOCKED",

@@ -16,6 +16,7 @@ from cq_compat.lease import Lease
 from cq_compat.ledger import ledger
 from cq_compat.mirror import Claim, WorkingMirror
 from cq_compat.persistence import persist
+from cq_compat.termination import register_command
 from cq_transport import current_ledger
 from cq_transport.options import SCHEME, Address
 
@@ -33,6 +34,7 @@ def begin_worker(worker: Any) -> None:
         ledger.lease = Lease(worker.hostname, str(Address.parse(url)))
         guard_starts(worker.app)
         worker.app.steps["consumer"].add(Keeping)
+        register_command()
 
 
 class Keeping(bootsteps.StartStopStep):  # type: ignore[misc]

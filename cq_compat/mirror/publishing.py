@@ -129,11 +129,12 @@ class PublishingMirror(TaskTable):
         )
         return [row[0] for row in rows]
 
-    def forget(self, task_ids: Sequence[str]) -> int:
-        """Delete finished tasks with their results; return how many there were."""
-        return self.connection.execute(
-            f"DELETE FROM cq_task WHERE id IN ({marks(task_ids)}) AND NOT ({OPEN})", list(task_ids)
-        )
+    def forget(self, task_ids: Sequence[str]) -> list[str]:
+        """Delete finished tasks with their results; return the ids of those that there were."""
+        guard = f"id IN ({marks(task_ids)}) AND NOT ({OPEN})"
+        found = self.select("id", guard, task_ids, self.dialect.skip_locked)
+        self.connection.execute(f"DELETE FROM cq_task WHERE {guard}", list(task_ids))
+        return [row[0] for row in found]
 
     def _columns(self, record: Record) -> dict[str, Any]:
         adapt = self.connection.adapt_time
