@@ -14,9 +14,9 @@ class Dialect:
         now: the database's clock, in the form in which Django stores a time.
         later: that clock plus a parameter of seconds.
         moment: a parameter of a time, in the same form.
-        ignore: what ends an INSERT that is to leave a row of the same key alone.
+        ignore: what ends an INSERT that is to leave a row of the same ``{key}`` alone.
         pairs: what stands around a list of pairs to make it a set of rows.
-    skip_locked: what lets a SELECT pass over rows that another transaction changes.
+        skip_locked: what lets a SELECT pass over rows that another transaction changes.
         has_returning: whether an UPDATE can return the rows that it changed.
     """
 
@@ -33,7 +33,7 @@ POSTGRESQL = Dialect(
     now="clock_timestamp()",
     later="(clock_timestamp() + %s * interval '1 second')",
     moment="%s",
-    ignore="ON CONFLICT (id) DO NOTHING",
+    ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="({})",
     skip_locked="FOR UPDATE SKIP LOCKED",
     has_returning=True,
@@ -43,7 +43,7 @@ SQLITE = Dialect(
     now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
     later="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
     moment="strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s)",
-    ignore="ON CONFLICT (id) DO NOTHING",
+    ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="(VALUES {})",
     skip_locked="",
     has_returning=sqlite3.sqlite_version_info >= (3, 35),
@@ -52,7 +52,7 @@ MYSQL = Dialect(
     now="UTC_TIMESTAMP(6)",
     later="TIMESTAMPADD(MICROSECOND, %s * 1000000, UTC_TIMESTAMP(6))",
     moment="%s",
-    ignore="ON DUPLICATE KEY UPDATE id = id",
+    ignore="ON DUPLICATE KEY UPDATE {key} = {key}",
     pairs="({})",
     skip_locked="FOR UPDATE SKIP LOCKED",
     has_returning=False,
