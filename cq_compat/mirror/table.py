@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError
+
 from cq_compat import states
-from cq_compat.database import Connection, OwnConnection, Row
-from cq_compat.dialects import dialect_of
+from cq_compat.database import Connection, Row
+from cq_compat.dialects import dialect_of, is_duplicate
 
 #: Not finished: what keepers look for, in the words of the indexes of what is not finished.
 LIVE = "finished_at IS NULL"
@@ -43,9 +44,14 @@ class TaskTable:
         """Insert a row; tell whether there was none of that id."""
         names = ", ".join([*values, *expressions])
         marks_ = ", ".join([*["%s"] * len(values), *expressions.values()])
-        ignore = self.dialect.ignore.format(key="id")
+        ignore = self.dialect.ignore.format(key="id") if self.dialect.counts_ignored else ""
         statement = f"INSERT INTO cq_task ({names}) VALUES ({marks_}) {ignore}"
-        return self.connection.execute(statement, list(values.values())) == 1
+        try:
+            return self.connection.execute(statement, list(values.values())) == 1
+        except IntegrityError as exc:
+            if not is_duplicate(exc):
+                raise
+            return False
 
     def update(
         self, sets: str, values: Params, guard: str, params: Params, *, once: bool = False
@@ -79,7 +85,7 @@ class TaskTable:
         if self.dialect.has_returning:
             statement = f"UPDATE cq_task SET {sets} WHERE {guard} RETURNING {columns}"
             return self.connection.fetch(statement, [*values, *params], once=once)
-        with self._transaction():
+        with self.connection.transaction():
             found = self.select("id", guard, params, f"{self.dialect.skip_locked}")
             if not found:
                 return []
@@ -105,10 +111,6 @@ class TaskTable:
         """Return an id as the database has it."""
         found = value if isinstance(value, UUID) else UUID(value)
         return found if self.connection.vendor == "postgresql" else found.hex
-
-    def _transaction(self) -> AbstractContextManager[None]:
-        own = self.connection
-        return own.transaction() if isinstance(own, OwnConnection) else nullcontext()
 
 
 def marks(values: Sequence[Any]) -> str:
