@@ -63,5 +63,10 @@ TRANSITIONS: dict[str, Transition] = {
     "reap": Transition(PENDING, "keeper", "the owner's lease is over; fence + 1"),
     "bury": Transition(FAILURE, "keeper", "the owner's lease is over; fence + 1"),
     "revoke": Transition(REVOKED, "worker, keeper, operator", "not finished; fence + 1"),
+    "observe": Transition(None, "observer, on other brokers", "run, no owner, not settled, later"),
+    "leave": Transition(
+        None, "pool child, to another broker", "fence, run, not finished; both + 1"
+    ),
+    "adopt": Transition(None, "worker, of another's message", "no message, no owner, not finished"),
     "requeue": Transition(PENDING, "operator", "finished; run + 1"),
 }

@@ -44,6 +44,21 @@ class PublishingMirror(TaskTable):
             due_at=self.later.replace("%s", f"{record.delay:.6f}"),
         )
 
+    def adopt(self, record: Record) -> None:
+        """Make a row of a message that has come from somebody without the ledger, or complete the
+        one that an observer has made.
+        """
+        if self.record(record, sent=True):
+            return
+        columns = self._columns(record)
+        sets = "".join(f"{name} = %s, " for name in columns)
+        self.update_one(
+            f"{sets}run = 0, sent_at = {self.now}, due_at = {self.later}",
+            [*columns.values(), record.delay],
+            f"id = %s AND message = '' AND owner_id IS NULL AND {OPEN}",
+            [record.id],
+        )
+
     def rerun(self, record: Record, claim: Claim, state: str) -> int | None:
         """Let a running task run once more with a new message; return the new run, ``None`` if
         the claim does not hold.

@@ -103,6 +103,18 @@ class WorkingMirror(TaskTable):
             [claim.task_id, claim.fence, self.uuid(claim.owner)],
         )
 
+    def leave(self, claim: Claim, state: str, retries: int) -> bool:
+        """Leave a task, which has published itself to another broker, to the observers there; tell
+        whether the claim held.
+        """
+        return self.update_one(
+            "state = %s, retries = %s, run = run + 1, owner_id = NULL, fence = fence + 1, "
+            "message = '', sent_at = NULL, due_at = NULL",
+            [state, retries],
+            f"id = %s AND fence = %s AND run = %s AND {OPEN}",
+            [claim.task_id, claim.fence, claim.run],
+        )
+
     def hand_back(self, claim: Claim, max_deaths: int) -> bool:
         """Give up a claim; tell whether it held and the body may run elsewhere. One that had begun
         has died, and may run again after fewer than ``max_deaths``.
