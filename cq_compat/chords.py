@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from celery import Celery, maybe_signature
+from celery import Celery, maybe_signature, states
 from celery.exceptions import ChordError
-from celery.result import GroupResult, allow_join_result, result_from_tuple
+from celery.result import AsyncResult, GroupResult, allow_join_result, result_from_tuple
 from django.db import DatabaseError
 from kombu.log import get_logger
 
@@ -66,8 +66,8 @@ def publish_body(app: Celery, backend: Any, header: str, body: Any) -> None:
     except DatabaseError:
         raise
     except Exception as exc:
-        culprit = next(results._failed_join_report(), None)
-        reason = f"Dependency {culprit.id} raised {exc!r}" if culprit else repr(exc)
+        culprit = _failed_part(results)
+        reason = f"Dependency {culprit} raised {exc!r}" if culprit else repr(exc)
         _fail(backend, callback, reason, exc)
         return
     try:
@@ -77,6 +77,11 @@ def publish_body(app: Celery, backend: Any, header: str, body: Any) -> None:
     except Exception as exc:
         logger.exception("Chord %s: the body could not be published", results.id)
         _fail(backend, callback, f"Callback error: {exc!r}", exc)
+
+
+def _failed_part(header: GroupResult) -> str | None:
+    parts = (part for part in header.results if isinstance(part, AsyncResult))
+    return next((part.id for part in parts if part.state in states.PROPAGATE_STATES), None)
 
 
 def _fail(backend: Any, callback: Any, reason: str, cause: Exception) -> None:
