@@ -259,6 +259,10 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         """Learn how many parts a chord has."""
         chords.set_size(group_id, chord_size)
 
+    def add_to_chord(self, chord_id: str, result: Any) -> None:
+        """Let a chord wait for one part more."""
+        chords.add_part(chord_id, result)
+
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
         """Count a part of a chord; after the last one publish the body."""
         if not request.group:

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery, maybe_signature, states
 from celery.exceptions import ChordError
-from celery.result import AsyncResult, GroupResult, allow_join_result, result_from_tuple
+from celery.result import AsyncResult, GroupResult, ResultBase, allow_join_result, result_from_tuple
 from django.db import DatabaseError
 from kombu.log import get_logger
 
@@ -38,6 +38,20 @@ def begin(group_id: str, header: GroupResult) -> None:
 def set_size(group_id: str, size: int) -> None:
     """Learn how many parts there are; known before the last one is published."""
     own_connection().execute("UPDATE cq_chord SET size = %s WHERE group_id = %s", [size, group_id])
+
+
+def add_part(group_id: str, part: ResultBase) -> None:
+    """Let a chord, one of whose parts runs, wait for one part more."""
+    connection = own_connection()
+    with connection.transaction():
+        connection.execute("UPDATE cq_chord SET size = size + 1 WHERE group_id = %s", [group_id])
+        found = connection.fetch("SELECT header FROM cq_chord WHERE group_id = %s", [group_id])
+        if found:
+            result, parts = json.loads(found[0][0])
+            connection.execute(
+                "UPDATE cq_chord SET header = %s WHERE group_id = %s",
+                [json.dumps((result, [*parts, part.as_tuple()])), group_id],
+            )
 
 
 def part_done(group_id: str) -> str | None:

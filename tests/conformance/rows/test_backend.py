@@ -230,6 +230,22 @@ def test_the_last_part_of_a_chord_has_its_results(
     assert _published(app) == [[[0, 1, 2]]]
 
 
+def test_a_part_is_added_to_a_chord(
+    app: Celery, cq: CqBackend, make_request: Callable[..., Context]
+) -> None:
+    group_id, body = _chord(app)
+    first, second = (make_request(group=group_id, chord=body) for _ in range(2))
+    cq.apply_chord((group_id, [app.AsyncResult(first.id)]), body)
+    cq.set_chord_size(group_id, 1)
+
+    cq.add_to_chord(group_id, app.AsyncResult(second.id))
+    cq.mark_as_done(first.id, "first", first)
+    assert _published(app) == []
+    cq.mark_as_done(second.id, "second", second)
+
+    assert _published(app) == [[["first", "second"]]]
+
+
 def test_a_chord_fails_with_its_part(
     app: Celery, cq: CqBackend, make_request: Callable[..., Context]
 ) -> None:
