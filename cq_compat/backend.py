@@ -252,8 +252,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
     def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:
         """Begin to count the parts of a chord."""
         self.ensure_chords_allowed()
-        header = self.app.GroupResult(*header_result_args)
-        chords.begin(header.id, header)
+        chords.begin(self.app, *header_result_args)
 
     def set_chord_size(self, group_id: str, chord_size: int) -> None:
         """Learn how many parts a chord has."""
@@ -268,7 +267,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         if not request.group:
             return
         with own_connection().transaction():
-            header = chords.part_done(request.group)
+            header = chords.part_done(self.app, request.group)
             if header is not None:
                 chords.publish_body(self.app, self, header, request.chord)
 
