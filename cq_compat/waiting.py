@@ -54,7 +54,7 @@ def warn_of_own_transaction(task_id: str) -> None:
             f"Task {task_id} is sent when the transaction around this call commits, so waiting for "
             "its result here waits in vain. Call get() after the transaction.",
             RuntimeWarning,
-            stacklevel=6,
+            stacklevel=5,
         )
 
 

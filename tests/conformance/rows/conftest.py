@@ -10,7 +10,7 @@ from django.db import connections
 from cq_compat.database import OwnConnection, own_connection
 from cq_compat.lease import Lease
 from cq_compat.mirror import KeepingMirror, PublishingMirror, WorkingMirror
-from tests.conformance.rows.databases import declared, sqlite
+from tests.servers.databases import declared, sqlite
 from tests.servers.errors import ServerError
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgres import PostgresServer

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from tests.conformance.rows.conftest import TABLES
-from tests.conformance.rows.databases import declared
+from tests.servers.databases import declared
 
 
 def test_models_have_their_migration(database: str) -> None:
