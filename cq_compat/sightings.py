@@ -8,9 +8,8 @@ the later state.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from time import monotonic
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from cq_compat import states
 from cq_compat.mirror.outcomes import Outcome
@@ -25,8 +24,7 @@ RANKS = {states.PENDING: 0, states.RETRY: 0, states.RECEIVED: 1, states.STARTED:
 BEYOND = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Where a message was published, or taken from."""
 
     broker: str = ""
@@ -35,29 +33,28 @@ class Route:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A state in which a task was seen.
 
     Args:
+        at: when that was, by this process's monotonic clock, as are the other times.
         run: the run that its message names; ``None`` if the message names none.
         retries: the attempt.
         facts: those of ``FACTS`` that are known.
         is_publish: whether it was seen by its publisher.
         is_anew: whether the attempt begins anew, however far it had come.
-        at: when that was, by this process's monotonic clock; so are the times that follow.
     """
 
     id: str
     outcome: Outcome
+    at: float
     run: int | None = None
     retries: int = 0
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = MappingProxyType({})
     route: Route = Route()
     worker: str = ""
     is_publish: bool = False
     is_anew: bool = False
-    at: float = field(default_factory=monotonic)
     received_at: float | None = None
     started_at: float | None = None
 
@@ -115,8 +112,7 @@ def fold(sightings: Iterable[Sighting]) -> list[Sighting]:
 
 def _join(known: Sighting, seen: Sighting) -> Sighting:
     last = seen if seen.follows(known) else known
-    return replace(
-        last,
+    return last._replace(
         facts={**seen.facts, **known.facts},
         route=known.route if known.route.queue else seen.route,
         worker=last.worker or known.worker or seen.worker,

@@ -62,6 +62,7 @@ class ObservingMirror(TaskTable):
         return self.connection.execute_many(
             "UPDATE cq_task SET state = %s, retries = %s, result = %s, content_type = %s, "
             "traceback = %s, ended_as = %s, worker = COALESCE(NULLIF(%s, ''), worker), "
+            "broker = COALESCE(NULLIF(%s, ''), broker), "
             f"received_at = COALESCE({self.later}, received_at), "
             f"started_at = COALESCE({self.later}, started_at), finished_at = {self.later}, "
             "message = '', sent_at = NULL, due_at = NULL "
@@ -122,8 +123,9 @@ class ObservingMirror(TaskTable):
 
 
 def _changes(seen: Sighting) -> list[Any]:
-    shown = (*seen.outcome[1:4], _ended_as(seen), seen.worker[:_CHARACTERS])
-    return [seen.state, seen.retries, *shown, *_times(seen)]
+    where = (seen.worker[:_CHARACTERS], seen.route.broker[:_CHARACTERS])
+    outcome = (*seen.outcome[1:4], _ended_as(seen))
+    return [seen.state, seen.retries, *outcome, *where, *_times(seen)]
 
 
 def _order(seen: Sighting) -> list[Any]:

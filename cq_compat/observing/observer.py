@@ -7,7 +7,6 @@ publisher to the end of its task, so each message says for itself, whatever brok
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -23,7 +22,7 @@ from cq_compat.keeper.heartbeat import Heartbeat
 from cq_compat.lease import Lease
 from cq_compat.mirror import Claim, Outcome, WorkingMirror
 from cq_compat.observing.outcomes import error_outcome, result_outcome
-from cq_compat.observing.routes import is_broadcast, read_broker, route_of, write_broker
+from cq_compat.observing.routes import brokers, brokers_of, is_broadcast, route_of
 from cq_compat.observing.writer import EXIT_TIMEOUT, Writer
 from cq_compat.records import HEADER
 from cq_compat.sightings import Sighting, facts_of
@@ -61,24 +60,26 @@ class Observer:
         seen = Sighting(
             task_id,
             Outcome(state),
+            monotonic(),
             retries=retries,
             facts=facts_of(facts),
-            route=route_of(write_broker(), exchange, queue),
+            route=route_of(brokers().write, exchange, queue),
             is_publish=True,
             is_anew=nesting > 0,
         )
         request = getattr(current_task, "request", None)
         if request is not None and request.id == task_id and not request.is_eager:
-            self._republish(request, replace(seen, is_anew=nesting > request.replaced_task_nesting))
+            self._republish(request, seen._replace(is_anew=nesting > request.replaced_task_nesting))
         else:
             self._writer.put(seen)
 
     def _republish(self, request: Any, seen: Sighting) -> None:
         self._republished.add(seen.id)
         claim = claim_of(request)
-        if claim is not None:  # this worker's broker is the ledger's, the next one's is not
+        if claim is not None:  # this worker's broker is the ledger's, the next one's is another
             self._leave(claim, seen)
-        self._writer.put(replace(seen, is_publish=False))
+            seen = seen._replace(route=seen.route._replace(broker=""))
+        self._writer.put(seen._replace(is_publish=False))
 
     def _leave(self, claim: Claim, seen: Sighting) -> None:
         if not WorkingMirror(own_connection()).leave(claim, seen.state, seen.retries):
@@ -114,7 +115,9 @@ class Observer:
         if request.id != task_id:  # of a worker's main process, which may know no more than the id
             if self._lease is not None:
                 outcome = error_outcome(task, None, states.FAILURE, exception, einfo)
-                self._writer.put(Sighting(task_id, outcome, worker=self._lease.hostname))
+                self._writer.put(
+                    Sighting(task_id, outcome, monotonic(), worker=self._lease.hostname)
+                )
         elif _is_run(request):
             outcome = error_outcome(task, request, states.FAILURE, exception, einfo)
             self._see(vars(request), outcome)
@@ -164,6 +167,7 @@ class Observer:
             Sighting(
                 str(headers["id"]),
                 Outcome(outcome) if isinstance(outcome, str) else outcome,
+                monotonic(),
                 facts=facts_of(headers),
                 route=_route(headers),
                 **seen,
@@ -175,8 +179,7 @@ class Observer:
     def begin_worker(self, consumer: Any) -> None:
         """Keep the row of a worker without the ledger alive."""
         if conf().MIRROR and self._lease is None:
-            broker = read_broker(consumer.app)
-            self._lease = Lease(consumer.hostname, broker)
+            self._lease = Lease(consumer.hostname, brokers_of(consumer.app).read)
             self._writer.look_after(Heartbeat(self._lease))
 
     def end_worker(self) -> None:
@@ -203,7 +206,7 @@ def _is_run(request: Any) -> bool:
 def _route(headers: Mapping[str, Any]) -> Any:
     info = headers.get("delivery_info") or {}
     return route_of(
-        read_broker(), info.get("exchange"), info.get("routing_key"), info.get("priority")
+        brokers().read, info.get("exchange"), info.get("routing_key"), info.get("priority")
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from celery import current_app
+from celery import Celery, current_app
 from celery.app.task import Context
 from celery.backends.base import BaseBackend
 
@@ -33,12 +34,17 @@ def error_outcome(task: Any, request: Any, state: str, error: Any, einfo: Any) -
 
 
 def _encoded(task: Any, value: Any, state: str) -> tuple[str | None, str]:
-    backend = BaseBackend(current_app if task is None else task.app)
+    backend = _encoder(current_app._get_current_object() if task is None else task.app)
     try:
         text, content_type = encode_text(backend.encode_result(value, state), backend.serializer)
     except Exception:  # the serializer's own: what no backend could store
         return None, ""
     return (text, content_type) if len(text) <= LONGEST else (None, "")
+
+
+@lru_cache(maxsize=8)
+def _encoder(app: Celery) -> BaseBackend:
+    return BaseBackend(app)
 
 
 def _keeps(task: Any, request: Context) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from celery import current_app
+from celery import Celery, current_app
 from kombu.utils.url import maybe_sanitize_url
 
 from cq_compat.sightings import Route
@@ -13,17 +13,25 @@ from cq_transport.errors import LayerMisconfigured
 from cq_transport.options import SCHEME, Address
 
 
-def write_broker() -> str:
-    """Return the broker that the current app publishes to."""
-    return broker_name(_first(current_app.conf.broker_write_url))
+class Brokers(NamedTuple):
+    """The brokers of an app, as its rows name them."""
+
+    write: str
+    read: str
 
 
-def read_broker(app: Any = current_app) -> str:
-    """Return the broker that an app's workers consume from."""
-    return broker_name(_first(app.conf.broker_read_url))
+def brokers() -> Brokers:
+    """Return the brokers of the current app."""
+    return brokers_of(current_app._get_current_object())
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)  # as an app's settings do not change, and to read them takes long
+def brokers_of(app: Celery) -> Brokers:
+    """Return an app's brokers."""
+    urls = (app.conf.broker_write_url, app.conf.broker_read_url)
+    return Brokers(*(broker_name(_first(url)) for url in urls))
+
+
 def broker_name(url: str) -> str:
     """Return a broker's URL without its password."""
     if url.startswith(f"{SCHEME}:"):
