@@ -172,13 +172,19 @@ class Channel(StdChannel):
         }
 
     def basic_publish(
-        self, message: dict[str, Any], exchange: str = "", routing_key: str = "", **kwargs: Any
+        self,
+        message: dict[str, Any] | str,
+        exchange: str = "",
+        routing_key: str = "",
+        **kwargs: Any,
     ) -> None:
-        """Publish a message.
+        """Publish a message that ``prepare_message`` made, or a bare text as ``celery amqp`` does.
 
         Raises:
             LayerFull, LayerUnreachable: it was not accepted; kombu's retry policy knows both.
         """
+        if isinstance(message, str):
+            message = self.prepare_message(message)
         message["properties"]["delivery_info"].update(exchange=exchange, routing_key=routing_key)
         self._publish(exchange or "", routing_key or "", seal(message))
 

@@ -82,14 +82,14 @@ class Project:
         )
 
     def python(
-        self, *arguments: str, timeout: float = 60, code: int | None = 0
+        self, *arguments: str, timeout: float = 60, code: int | None = 0, stdin: str = ""
     ) -> "subprocess.CompletedProcess[str]":
         """Run the interpreter in the project's environment; None takes every exit code."""
         done = subprocess.run(
             [sys.executable, *arguments],
             env={**os.environ, **self.env},
             cwd=ROOT,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout,
