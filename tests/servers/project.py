@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery
 from django.test import override_settings
+from kombu import pools
 
 from tests.project.tasks import RECORD
 from tests.servers.daemon import ROOT
@@ -113,8 +114,10 @@ class Project:
     @contextmanager
     def client(self) -> Iterator[Celery]:
         """Give this process the project's channel layers, and yield an app that uses them."""
+        pools.reset()  # kombu shares connections by URL: those of other layers have the same one
         with override_settings(CHANNEL_LAYERS=self.settings["CHANNEL_LAYERS"]), self.app() as app:
             yield app
+        pools.reset()
 
     def records(self) -> dict[str, list[str]]:
         """Return the recorded events in their order, by task id."""
