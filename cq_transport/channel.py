@@ -333,11 +333,16 @@ class Channel(StdChannel):
         routing_key = queue.dead_letter_routing_key
         if routing_key is None:
             routing_key = info.get("routing_key", "")
-        self._publish(
-            queue.dead_letter_exchange,
-            routing_key,
-            _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason),
-        )
+        letter = _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason)
+        try:
+            self._publish(queue.dead_letter_exchange, routing_key, letter)
+        except TransportError as exc:  # as in RabbitMQ, no consumer ends for the dead letters' sake
+            logger.error(
+                "Message %s of queue %r could not be sent to the dead letters: %s",
+                envelope["properties"].get("correlation_id"),
+                queue.name,
+                exc,
+            )
 
 
 def _priority(envelope: Envelope) -> int:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kombu.log import get_logger
 
 from cq_transport.errors import TransportError
 from cq_transport.layers.base import Delivery, Reader
@@ -16,6 +17,8 @@ from cq_transport.message import Message
 
 if TYPE_CHECKING:
     from cq_transport.channel import Channel
+
+logger = get_logger(__name__)
 
 #: Messages that are taken in advance where the prefetch count is not limited.
 UNLIMITED = 64
@@ -104,7 +107,7 @@ class Inbox:
         if self._holding:
             return
         while self._waiting and self.room() < 0:
-            self._channel.layer.restore(self._waiting.pop())
+            self._restore(self._waiting.pop())
         self.pump()
         if self._watcher.has_hub:
             self.deliver()
@@ -133,7 +136,7 @@ class Inbox:
             delivery = self._waiting.popleft()
             subscription = self._subscription_for(delivery.queue)
             if subscription is None:
-                self._channel.layer.restore(delivery)
+                self._restore(delivery)
                 continue
             message = self._channel.open(delivery)
             if message is None:
@@ -207,5 +210,10 @@ class Inbox:
         back = [found for found in self._waiting if found.queue not in consumed]
         self._waiting = deque(keep)
         for delivery in back:
-            with suppress(TransportError):
-                self._channel.layer.restore(delivery)
+            self._restore(delivery)
+
+    def _restore(self, delivery: Delivery) -> None:
+        try:
+            self._channel.layer.restore(delivery)
+        except TransportError as exc:
+            logger.error("A message of queue %r could not be handed back: %s", delivery.queue, exc)
