@@ -101,7 +101,12 @@ class Channel(StdChannel):
         queue = queue or f"amq.gen-{uuid()}"
         if not passive:
             self.layer.declare_queue(
-                Queue.declared(queue, auto_delete=auto_delete or exclusive, arguments=arguments)
+                Queue.declared(
+                    queue,
+                    auto_delete=auto_delete or exclusive,
+                    arguments=arguments,
+                    lease=self.connection.options.transient_lease,
+                )
             )
         elif not self.layer.has_queue(queue):
             raise NotFound(f"no queue {queue!r}", (50, 10), "Channel.queue_declare")
@@ -319,9 +324,13 @@ class Channel(StdChannel):
         self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
 
     def _is_dead(self, delivery: Delivery, envelope: Envelope) -> bool:
-        limits = [self.layer.topology.queue(delivery.queue).message_ttl]
+        queue = self.layer.topology.queue(delivery.queue)
+        limits = [queue.message_ttl]
         expiration = envelope["properties"].get("expiration")
-        if expiration not in (None, ""):
+        # A worker revokes an expired task and says so in its result; a task that is dropped here
+        # would be pending for ever.
+        drops = queue.dead_letter_exchange is not None or not _is_task_that_expires(envelope)
+        if expiration not in (None, "") and drops:
             limits.append(float(expiration) / 1000)  # AMQP gives milliseconds, as text
         return any(limit is not None and delivery.age > limit for limit in limits)
 
@@ -350,6 +359,11 @@ def _priority(envelope: Envelope) -> int:
         return max(0, min(int(envelope["properties"]["priority"]), MAX_PRIORITY))
     except (KeyError, TypeError, ValueError):
         return 0
+
+
+def _is_task_that_expires(envelope: Envelope) -> bool:
+    headers = envelope["headers"]
+    return bool(headers.get("task") and headers.get("expires"))
 
 
 def _dead_letter(
