@@ -7,6 +7,7 @@ authentication, TLS, unix sockets and Sentinel.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,6 +56,9 @@ def connection_factory(host: Mapping[str, Any], timeout: float) -> Callable[[], 
         pool = redis.ConnectionPool(**kwargs)
     if not issubclass(pool.connection_class, UnixDomainSocketConnection):
         pool.connection_kwargs.setdefault("socket_keepalive", True)
+    # The pool only makes connections: it would count each one for ever, and after a hundred losses
+    # (redis-py 8) make no more.
+    pool.max_connections = sys.maxsize
     make: Callable[[], Any] = pool.make_connection
     return make
 
@@ -86,8 +90,8 @@ class Link:
             LayerUnreachable: the host does not answer, or refuses us.
         """
         self.close()
+        connection = self._make_connection()
         try:
-            connection = self._make_connection()
             connection.connect()
             loads = [("SCRIPT", "LOAD", script.source) for script in scripts.ALL]
             connection.send_packed_command(connection.pack_commands(loads), check_health=False)
