@@ -6,7 +6,7 @@ import pytest
 from celery import Celery
 from kombu.common import Broadcast
 
-from tests.acceptance.tasks import TIMEOUT, send, task
+from tests.acceptance.tasks import TIMEOUT, send
 from tests.servers.project import Project
 from tests.servers.waiting import wait_until
 from tests.servers.worker import CeleryWorker
@@ -74,15 +74,6 @@ def test_control_reaches_those_of_a_pattern(app: Celery) -> None:
     )
 
     assert answers == [{"left@test": {"ok": "pong"}}]
-
-
-def test_election(shared: Project, app: Celery) -> None:
-    app.control.election("an-election", "task", task(app, "record", "elected"))
-
-    shared.wait_records(1, "elected")
-    for name in NAMES:
-        assert app.control.ping(destination=[name], timeout=TIMEOUT)
-    assert sum("elected" in events for events in shared.records().values()) == 1
 
 
 def test_broadcast_queue(shared: Project, app: Celery) -> None:
