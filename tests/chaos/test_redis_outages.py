@@ -83,10 +83,13 @@ def test_a_frozen_server(load: Load, server: RedisServer) -> None:
     before = load.worker.log.count("connection to the channel layer is lost")
     with load.publishing():
         server.freeze()
-        wait_until(
-            lambda: load.worker.log.count("connection to the channel layer is lost") > before, 60
-        )
-        server.thaw()
+        try:
+            wait_until(
+                lambda: load.worker.log.count("connection to the channel layer is lost") > before,
+                60,
+            )
+        finally:
+            server.thaw()
         progress(load)
     load.prove_consumption()
     load.prove_that_nothing_is_lost()

@@ -272,6 +272,7 @@ class Pipe:
             self._resend_on_new_connection()
 
     def _resend_on_new_connection(self) -> None:
+        started = monotonic()
         try:
             self._link.connect()
             self._connections += 1
@@ -285,5 +286,6 @@ class Pipe:
                 request.lost()
                 self._link.write(request.packed)
         except LayerUnreachable:
-            self._next_attempt = monotonic() + RECONNECT_PAUSE
+            # As long as the attempt took: the event loop must not spend its life on a frozen host.
+            self._next_attempt = monotonic() + max(RECONNECT_PAUSE, monotonic() - started)
             raise

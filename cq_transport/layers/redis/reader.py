@@ -263,10 +263,12 @@ class HostReader:
             return True
         if monotonic() < self._next_attempt:
             return False
+        started = monotonic()
         try:
             self._link.connect()
         except LayerUnreachable as exc:
             self._lose(exc)
+            self._next_attempt += monotonic() - started
             return False
         self._fd = self._link.fileno()
         self._watcher.watch(self._fd, self.on_readable)
