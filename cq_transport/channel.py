@@ -19,6 +19,7 @@ from cq_transport.inbox import Inbox
 from cq_transport.layers.base import Delivery
 from cq_transport.message import Message
 from cq_transport.qos import QoS
+from cq_transport.renewal import Renewal
 from cq_transport.topology import EXCHANGE_TYPES, Binding, Queue
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 MAX_PRIORITY = 9
+#: AMQP's delivery mode of messages that need not outlive a broker.
+TRANSIENT = 1
 
 
 class Channel(StdChannel):
@@ -43,6 +46,7 @@ class Channel(StdChannel):
         self.qos = QoS()
         self.closed = False
         self.inbox = Inbox(self)
+        self._renewal = Renewal(self._renew)
         self._delivery_tags = itertools.count(1)
 
     # Exchanges and queues
@@ -196,7 +200,8 @@ class Channel(StdChannel):
     def _publish(self, exchange: str, routing_key: str, envelope: Envelope) -> None:
         priority = _priority(envelope)
         if exchange:
-            self.layer.route(exchange, routing_key, priority, envelope)
+            best_effort = _is_ephemeral(envelope)
+            self.layer.route(exchange, routing_key, priority, envelope, best_effort=best_effort)
         else:
             self.layer.send(routing_key, priority, envelope)
 
@@ -302,10 +307,8 @@ class Channel(StdChannel):
     def tick(self, *, renew: bool) -> None:
         """Look after deadlines, and after the leases of the queues if ``renew``."""
         self.inbox.tick()
-        queues = self.inbox.queues
-        if renew and queues and self.inbox.is_connected:
-            with suppress(TransportError):
-                self.layer.renew(queues)
+        if renew and self.inbox.queues and self.inbox.is_connected:
+            self._renewal.run(self.connection.watcher.has_hub)
 
     def close(self) -> None:
         """Stop consuming and hand back everything unacknowledged."""
@@ -319,6 +322,10 @@ class Channel(StdChannel):
         self.restore_unacked()
         if self.connection is not None:
             self.connection.close_channel(self)
+
+    def _renew(self) -> None:
+        with suppress(TransportError):
+            self.layer.renew(self.inbox.queues)
 
     def _redeliver(self, message: Message) -> None:
         self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
@@ -352,6 +359,13 @@ class Channel(StdChannel):
                 queue.name,
                 exc,
             )
+
+
+def _is_ephemeral(envelope: Envelope) -> bool:
+    # Celery's events, commands and replies; never a task, even if its author calls it transient.
+    return envelope["properties"].get("delivery_mode") == TRANSIENT and (
+        "task" not in envelope["headers"]
+    )
 
 
 def _priority(envelope: Envelope) -> int:

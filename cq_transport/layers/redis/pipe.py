@@ -24,6 +24,10 @@ from cq_transport.layers.redis.link import Link
 
 #: Requests without an answer beyond which the next one waits.
 MAX_PENDING = 1000
+#: Requests without an answer beyond which what is not worth waiting for is dropped.
+MAX_OFFERED = 500
+#: Seconds that a message which is not worth waiting for waits for another thread to write.
+OFFER_TIMEOUT = 0.002
 #: Seconds after a failed attempt to connect in which no other is made: callers fail at once.
 RECONNECT_PAUSE = 0.25
 
@@ -121,6 +125,16 @@ class Pipe:
             request.sent_at = monotonic()
             self._pending.append(request)
             self._link.write(request.packed)
+
+    def offer(self, request: Request) -> bool:
+        """Post ``request`` unless the host is slow or away; tell whether it was posted."""
+        if len(self._pending) >= MAX_OFFERED or not self._writing.acquire(timeout=OFFER_TIMEOUT):
+            return False
+        try:
+            self.post(request)
+        finally:
+            self._writing.release()
+        return True
 
     def wait(self, request: Request) -> Any:
         """Return the answer to ``request``.

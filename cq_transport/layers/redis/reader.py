@@ -24,6 +24,7 @@ from kombu.log import get_logger
 
 from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.layers.base import Consumer, Delivery, Watcher
+from cq_transport.layers.redis.attempt import Attempt
 from cq_transport.layers.redis.host import Host
 from cq_transport.layers.redis.keys import Keys
 from cq_transport.layers.redis.link import Link
@@ -91,6 +92,7 @@ class HostReader:
         self._fd: int | None = None
         self._clock_offset = 0.0
         self._was_lost = False
+        self._aside: Attempt | None = None
 
     @property
     def reserved(self) -> int:
@@ -139,7 +141,7 @@ class HostReader:
     def interrupt(self) -> list[Delivery]:
         """End the request under way and return what it has brought."""
         with self._lock:
-            if self._state is State.IDLE and self._repeat is not None and self._ensure_connected():
+            if self._state is State.IDLE and self._repeat is not None and self._connect_again():
                 self._pop(self._repeat)  # what was popped before the connection broke is ours
             if self._state is State.IDLE:
                 return []
@@ -156,6 +158,9 @@ class HostReader:
         """Close the connection."""
         with self._lock:
             self._queues = []
+            if self._aside is not None:
+                self._aside.abandon()
+                self._aside = None
             self._unwatch()
             self._link.close()
             self._state = State.IDLE
@@ -261,18 +266,45 @@ class HostReader:
     def _ensure_connected(self) -> bool:
         if self._link.is_connected:
             return True
-        if monotonic() < self._next_attempt:
+        if self._was_lost and self._watcher.has_hub:
+            self._connect_aside()
             return False
-        started = monotonic()
+        return self._connect_again()
+
+    def _connect_again(self) -> bool:
+        if self._link.is_connected:
+            return True
+        if self._aside is not None or monotonic() < self._next_attempt:
+            return False
         try:
             self._link.connect()
         except LayerUnreachable as exc:
             self._lose(exc)
-            self._next_attempt += monotonic() - started
             return False
+        self._watch()
+        return True
+
+    def _connect_aside(self) -> None:
+        # A host that accepts connections and says nothing must not stop the event loop.
+        if self._aside is None and monotonic() >= self._next_attempt:
+            self._aside = Attempt(self._host.make_connection, self._watcher, self._connected)
+
+    def _connected(self, link: Link, error: LayerUnreachable | None) -> None:
+        with self._lock:
+            self._aside = None
+            if error is not None:
+                self._lose(error)
+                return
+            if not self._queues or self._link.is_connected:
+                link.close()
+                return
+            self._link = link
+            self._watch()
+        self._consumer.arrived(())
+
+    def _watch(self) -> None:
         self._fd = self._link.fileno()
         self._watcher.watch(self._fd, self.on_readable)
-        return True
 
     def _found_well(self) -> None:
         # An answer shows it, a connection does not: a replica accepts those and serves nobody.
