@@ -24,6 +24,7 @@ from kombu.log import get_logger
 
 from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.layers.base import Consumer, Delivery, Watcher
+from cq_transport.layers.redis.answers import Answers, Source
 from cq_transport.layers.redis.attempt import Attempt
 from cq_transport.layers.redis.host import Host
 from cq_transport.layers.redis.keys import Keys
@@ -80,8 +81,8 @@ class HostReader:
         self._wake_key = keys.wake(self._name)
         self._batch_key = keys.batch(self._name)
         self._queues: list[str] = []
-        self._channels: list[tuple[str, int, str]] = []
-        self._asked: list[tuple[str, int, str]] = []
+        self._channels: list[Source] = []
+        self._answers = Answers(host)
         self._state = State.IDLE
         self._wanted = 0
         self._request = 0
@@ -90,7 +91,6 @@ class HostReader:
         self._due = 0.0
         self._next_attempt = 0.0
         self._fd: int | None = None
-        self._clock_offset = 0.0
         self._was_lost = False
         self._aside: Attempt | None = None
 
@@ -166,9 +166,9 @@ class HostReader:
             self._state = State.IDLE
             self._wanted = 0
 
-    def _ordered_channels(self) -> list[tuple[str, int, str]]:
+    def _ordered_channels(self) -> list[Source]:
         return [
-            (queue, priority, self._keys.channel(queue, priority))
+            Source(queue, priority, self._keys.channel(queue, priority))
             for priority in self._priorities
             for queue in self._queues
         ]
@@ -184,7 +184,7 @@ class HostReader:
             if len(self._queues) > 1:  # no queue is first among its equals for ever
                 self._queues.append(self._queues.pop(0))
                 self._channels = self._ordered_channels()
-            self._asked = self._channels
+            self._answers.channels = self._channels
             keys = [key for _, _, key in self._channels]
             self._pop(
                 (
@@ -199,7 +199,7 @@ class HostReader:
 
     def _wait(self) -> None:
         self._wanted = 1
-        self._asked = self._channels
+        self._answers.channels = self._channels
         keys = [key for _, _, key in self._channels]
         self._write(
             State.WAITING,
@@ -237,31 +237,14 @@ class HostReader:
 
     def _popped(self, answer: list[Any]) -> list[Delivery]:
         self._repeat = None
-        now = float(answer[0])
-        self._clock_offset = now - monotonic()
-        deliveries = []
-        for index, *found in answer[1:]:
-            queue, priority, _ = self._asked[index - 1]
-            for content, score in zip(found[::2], found[1::2], strict=True):
-                deliveries.append(self._delivery(queue, priority, content, score))
+        deliveries = self._answers.popped(answer)
         self._empty = not deliveries
         return deliveries
 
     def _waited(self, answer: list[Any] | None) -> list[Delivery]:
-        if not answer:
-            return []
-        key, content, score = answer
-        if key.decode() == self._wake_key:
-            return []
-        self._empty = False
-        for queue, priority, channel in self._asked:
-            if channel.encode() == key:
-                return [self._delivery(queue, priority, content, score)]
-        return []
-
-    def _delivery(self, queue: str, priority: int, content: bytes, score: Any) -> Delivery:
-        age = monotonic() + self._clock_offset - float(score) if self._clock_offset else 0.0
-        return Delivery(queue, priority, content, place=(self._host, score), age=age)
+        deliveries = self._answers.waited(answer)
+        self._empty = self._empty and not deliveries
+        return deliveries
 
     def _ensure_connected(self) -> bool:
         if self._link.is_connected:
