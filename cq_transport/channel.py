@@ -20,6 +20,7 @@ from cq_transport.layers.base import Delivery
 from cq_transport.ledger import Outgoing, current_ledger
 from cq_transport.message import Message
 from cq_transport.qos import QoS
+from cq_transport.renewal import Renewal
 from cq_transport.topology import EXCHANGE_TYPES, Binding, Queue
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Channel(StdChannel):
         self.qos = QoS()
         self.closed = False
         self.inbox = Inbox(self)
+        self._renewal = Renewal(self._renew)
         self._delivery_tags = itertools.count(1)
 
     # Exchanges and queues
@@ -108,7 +110,10 @@ class Channel(StdChannel):
         queue = queue or f"amq.gen-{uuid()}"
         if not passive:
             declared = Queue.declared(
-                queue, auto_delete=auto_delete or exclusive, arguments=arguments
+                queue,
+                auto_delete=auto_delete or exclusive,
+                arguments=arguments,
+                lease=self.connection.options.transient_lease,
             )
             if self._is_deferred(declared):
                 self.layer.topology.queues[queue] = declared
@@ -187,13 +192,19 @@ class Channel(StdChannel):
         }
 
     def basic_publish(
-        self, message: dict[str, Any], exchange: str = "", routing_key: str = "", **kwargs: Any
+        self,
+        message: dict[str, Any] | str,
+        exchange: str = "",
+        routing_key: str = "",
+        **kwargs: Any,
     ) -> None:
-        """Publish a message.
+        """Publish a message that ``prepare_message`` made, or a bare text as ``celery amqp`` does.
 
         Raises:
             LayerFull, LayerUnreachable: it was not accepted; kombu's retry policy knows both.
         """
+        if isinstance(message, str):
+            message = self.prepare_message(message)
         message["properties"]["delivery_info"].update(exchange=exchange, routing_key=routing_key)
         outgoing = self._outgoing(exchange or "", routing_key or "", seal(message))
         if not self.ledger.record(outgoing, self.layer):
@@ -339,10 +350,8 @@ class Channel(StdChannel):
     def tick(self, *, renew: bool) -> None:
         """Look after deadlines, and after the leases of the queues if ``renew``."""
         self.inbox.tick()
-        queues = self.inbox.queues
-        if renew and queues and self.inbox.is_connected:
-            with suppress(TransportError):
-                self.layer.renew(queues)
+        if renew and self.inbox.queues and self.inbox.is_connected:
+            self._renewal.run(self.connection.watcher.has_hub)
 
     def close(self) -> None:
         """Stop consuming and hand back everything unacknowledged."""
@@ -357,6 +366,10 @@ class Channel(StdChannel):
         if self.connection is not None:
             self.connection.close_channel(self)
 
+    def _renew(self) -> None:
+        with suppress(TransportError):
+            self.layer.renew(self.inbox.queues)
+
     def _redeliver(self, message: Message) -> None:
         if self.ledger.hand_back(message.envelope):
             self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
@@ -365,9 +378,13 @@ class Channel(StdChannel):
         return self.ledger.is_durable and not queue.is_transient
 
     def _is_dead(self, delivery: Delivery, envelope: Envelope) -> bool:
-        limits = [self.layer.topology.queue(delivery.queue).message_ttl]
+        queue = self.layer.topology.queue(delivery.queue)
+        limits = [queue.message_ttl]
         expiration = envelope["properties"].get("expiration")
-        if expiration not in (None, ""):
+        # A worker revokes an expired task and says so in its result; a task that is dropped here
+        # would be pending for ever.
+        drops = queue.dead_letter_exchange is not None or not _is_task_that_expires(envelope)
+        if expiration not in (None, "") and drops:
             limits.append(float(expiration) / 1000)  # AMQP gives milliseconds, as text
         return any(limit is not None and delivery.age > limit for limit in limits)
 
@@ -379,8 +396,16 @@ class Channel(StdChannel):
         routing_key = queue.dead_letter_routing_key
         if routing_key is None:
             routing_key = info.get("routing_key", "")
-        dead = _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason)
-        self._outgoing(queue.dead_letter_exchange, routing_key, dead).send(self.layer)
+        letter = _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason)
+        try:
+            self._outgoing(queue.dead_letter_exchange, routing_key, letter).send(self.layer)
+        except TransportError as exc:  # as in RabbitMQ, no consumer ends for the dead letters' sake
+            logger.error(
+                "Message %s of queue %r could not be sent to the dead letters: %s",
+                envelope["properties"].get("correlation_id"),
+                queue.name,
+                exc,
+            )
 
 
 def _priority(envelope: Envelope) -> int:
@@ -388,6 +413,11 @@ def _priority(envelope: Envelope) -> int:
         return max(0, min(int(envelope["properties"]["priority"]), MAX_PRIORITY))
     except (KeyError, TypeError, ValueError):
         return 0
+
+
+def _is_task_that_expires(envelope: Envelope) -> bool:
+    headers = envelope["headers"]
+    return bool(headers.get("task") and headers.get("expires"))
 
 
 def _dead_letter(

@@ -16,6 +16,9 @@ from cq_transport.envelope import Envelope
 if TYPE_CHECKING:
     from cq_transport.layers.base import TaskLayer
 
+#: AMQP's delivery mode of messages that need not outlive a broker.
+TRANSIENT = 1
+
 
 @dataclass(slots=True, frozen=True)
 class Outgoing:
@@ -33,6 +36,14 @@ class Outgoing:
     priority: int
     envelope: Envelope
 
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether it is one of Celery's events, commands and replies; a task never is, even if its
+        author calls it transient.
+        """
+        is_transient = self.envelope["properties"].get("delivery_mode") == TRANSIENT
+        return is_transient and "task" not in self.envelope["headers"]
+
     def send(self, layer: TaskLayer) -> None:
         """Give the message to the layer.
 
@@ -40,7 +51,13 @@ class Outgoing:
             LayerFull, LayerUnreachable: it was not accepted.
         """
         if self.exchange:
-            layer.route(self.exchange, self.routing_key, self.priority, self.envelope)
+            layer.route(
+                self.exchange,
+                self.routing_key,
+                self.priority,
+                self.envelope,
+                best_effort=self.is_ephemeral,
+            )
         else:
             layer.send(self.routing_key, self.priority, self.envelope)
 

@@ -36,13 +36,20 @@ class Queue:
     dead_letter_routing_key: str | None = None
 
     @classmethod
-    def declared(cls, name: str, *, auto_delete: bool, arguments: dict[str, Any] | None) -> Queue:
+    def declared(
+        cls,
+        name: str,
+        *,
+        auto_delete: bool,
+        arguments: dict[str, Any] | None,
+        lease: float = DEFAULT_LEASE,
+    ) -> Queue:
         """Read the arguments of a queue declaration; ``x-expires`` and ``x-message-ttl`` are
-        milliseconds.
+        milliseconds, and ``lease``, in seconds, is the shortest that a transient queue gets.
         """
         arguments = arguments or {}
         expires, ttl = arguments.get("x-expires"), arguments.get("x-message-ttl")
-        lease = expires / 1000 if expires else DEFAULT_LEASE
+        lease = max(lease, (expires or 0) / 1000)
         return cls(
             name,
             lease=lease if auto_delete or expires else 0.0,

@@ -171,10 +171,20 @@ class RedisTaskLayer:
             key, SEND, key, self._expiry, self._capacity(queue), message
         )
 
-    def route(self, exchange: str, routing_key: str, priority: int, envelope: Envelope) -> None:
+    def route(
+        self,
+        exchange: str,
+        routing_key: str,
+        priority: int,
+        envelope: Envelope,
+        *,
+        best_effort: bool = False,
+    ) -> None:
         """Put a message into every queue that an exchange leads to, on the host of its bindings."""
         dead_letters = self._options.deadletter_queue
-        self._home(exchange).publisher.publish(
+        publisher = self._home(exchange).publisher
+        publish = publisher.offer if best_effort else publisher.publish
+        publish(
             exchange,
             ROUTE,
             self._keys.bindings(exchange),
@@ -214,7 +224,7 @@ class RedisTaskLayer:
             content = pack(envelope, self._layer.serialize)
         host, score = delivery.place
         key = self._keys.channel(delivery.queue, delivery.priority)
-        host.call_all([("ZADD", key, score, content), ("EXPIRE", key, self._expiry)])
+        host.publisher.restore(key, self._expiry, score, content)
 
     def reader(self, consumer: Consumer, watcher: Watcher) -> RedisReader:
         """Return a reader for one consumer, with connections of its own."""
