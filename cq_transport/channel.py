@@ -104,8 +104,8 @@ class Channel(StdChannel):
         """Declare a queue and count its messages; raises ``NotFound`` if ``passive`` and there is
         none.
 
-        With a durable ledger nothing here waits for the layer: whoever sends to the queue, or
-        consumes it, makes it known there. The count is then 0 unless ``passive``.
+        With a durable ledger a task's publisher must not wait for the layer, which may be away: it
+        is told aside, and the count is then 0 unless ``passive``.
         """
         queue = queue or f"amq.gen-{uuid()}"
         if not passive:
@@ -117,9 +117,10 @@ class Channel(StdChannel):
             )
             if self._is_deferred(declared):
                 self.layer.topology.queues[queue] = declared
+                self.connection.declare_aside(queue)
                 return queue_declare_ok_t(queue, 0, 0)
             self.layer.declare_queue(declared)
-        elif not self.layer.has_queue(queue):
+        elif not self._is_declared(queue):
             raise NotFound(f"no queue {queue!r}", (50, 10), "Channel.queue_declare")
         return queue_declare_ok_t(queue, self.layer.size(queue), 0)
 
@@ -135,6 +136,7 @@ class Channel(StdChannel):
         binding = Binding(exchange or "amq.direct", routing_key or "", queue)
         if self._is_deferred(self.layer.topology.queue(queue)):
             self.layer.topology.bind(binding)
+            self.connection.declare_aside(queue)
         else:
             self.layer.bind(binding)
 
@@ -147,6 +149,7 @@ class Channel(StdChannel):
         **kwargs: Any,
     ) -> None:
         """Remove a binding."""
+        self.connection.declare_now()
         self.layer.unbind(Binding(exchange or "amq.direct", routing_key or "", queue))
 
     def queue_delete(
@@ -208,6 +211,7 @@ class Channel(StdChannel):
         message["properties"]["delivery_info"].update(exchange=exchange, routing_key=routing_key)
         outgoing = self._outgoing(exchange or "", routing_key or "", seal(message))
         if not self.ledger.record(outgoing, self.layer):
+            self.connection.declare_now()  # it is not the ledger that sends
             outgoing.send(self.layer)
 
     def _outgoing(self, exchange: str, routing_key: str, envelope: Envelope) -> Outgoing:
@@ -244,6 +248,7 @@ class Channel(StdChannel):
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Message | None:
         """Take one message from a queue, or ``None`` if it is empty."""
+        self.connection.declare_now()
         while (delivery := self.layer.get(queue)) is not None:
             if not self.claim([delivery]):
                 continue
@@ -373,6 +378,10 @@ class Channel(StdChannel):
     def _redeliver(self, message: Message) -> None:
         if self.ledger.hand_back(message.envelope):
             self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
+
+    def _is_declared(self, queue: str) -> bool:
+        self.connection.declare_now()
+        return self.layer.has_queue(queue)
 
     def _is_deferred(self, queue: Queue) -> bool:
         return self.ledger.is_durable and not queue.is_transient

@@ -19,6 +19,7 @@ from cq_transport.layers import task_layer
 from cq_transport.layers.base import TaskLayer
 from cq_transport.ledger import current_ledger
 from cq_transport.options import Address, Options
+from cq_transport.renewal import Renewal
 from cq_transport.topology import EXCHANGE_TYPES
 from cq_transport.watcher import DescriptorWatcher
 
@@ -70,6 +71,8 @@ class Transport(base.Transport):
         super().__init__(client, **kwargs)  # type: ignore[no-untyped-call]
         self.watcher = DescriptorWatcher()
         self.channels: list[Channel] = []
+        self._undeclared: set[str] = set()
+        self._declaring = Renewal(self._declare_quietly)
         self.channel_ids = itertools.count(1)
         self._hub: Any = None
         self._timer: Any = None
@@ -101,7 +104,8 @@ class Transport(base.Transport):
         self.options = Options.parse(self.client.transport_options)
         self.layer = task_layer(self._address, self.options)
         self.broker = str(self._address)
-        if not current_ledger().is_durable:  # nobody waits for a layer that need not be there
+        # Nobody waits for a layer that need not be there, unless there is another in its place.
+        if not current_ledger().is_durable or len(self.client.alt) > 1:
             self.layer.connect()
         return self
 
@@ -109,6 +113,7 @@ class Transport(base.Transport):
         """Close all channels; messages on their way get a moment to arrive."""
         for channel in list(self.channels):
             channel.close()
+        self._declare_quietly()
         self.unregister_from_event_loop(self, self._hub)
         with suppress(TransportError):
             self.layer.flush(self.options.publish_timeout)
@@ -143,6 +148,28 @@ class Transport(base.Transport):
     @property
     def _address(self) -> Address:
         return Address.parse(self.client.hostname, self.client.virtual_host)
+
+    # Declarations that nobody waits for
+
+    def declare_aside(self, queue: str) -> None:
+        """Tell the layer of a queue and its bindings soon."""
+        self._undeclared.add(queue)
+        self._declaring.run(aside=True)
+
+    def declare_now(self) -> None:
+        """Tell the layer of what it was not told yet.
+
+        Raises:
+            LayerUnreachable: it does not answer; it will be told later.
+        """
+        while self._undeclared:
+            queues = set(self._undeclared)
+            self.layer.renew(queues)
+            self._undeclared -= queues
+
+    def _declare_quietly(self) -> None:
+        with suppress(TransportError):  # the outbox, or a consumer, declares what it needs
+            self.declare_now()
 
     # Waiting
 
