@@ -82,6 +82,8 @@ class Task(TaskVerbs, models.Model):
     content_type = models.CharField(max_length=64, blank=True, editable=False)
     traceback = models.TextField(_("traceback"), null=True)
     children = models.TextField(null=True, editable=False)
+    # The queue of the process that waits for the result.
+    watcher = models.CharField(max_length=64, null=True, editable=False)
 
     created_at = models.DateTimeField(_("created at"))
     sent_at = models.DateTimeField(_("sent at"), null=True)
