@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cq_compat import states
 from cq_compat.fields import KeyField
-from cq_compat.querysets import TaskManager, WorkerManager
+from cq_compat.querysets import RowManager, TaskManager, WorkerManager
 from cq_compat.verbs import TaskVerbs
 
 
@@ -154,6 +154,8 @@ class Layer(models.Model):
     epoch = models.CharField(max_length=255, blank=True)
     leader = models.UUIDField(null=True)
     leads_until = models.DateTimeField(null=True)
+
+    objects = RowManager()
 
     class Meta:
         verbose_name = _("layer")
