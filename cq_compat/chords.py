@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import UserList
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import Celery, maybe_signature, states
 from celery.exceptions import ChordError
@@ -23,6 +23,33 @@ from cq_transport.envelope import from_text
 logger = get_logger(__name__)
 
 
+class Header(NamedTuple):
+    """The header of a chord whose parts have all ended.
+
+    Args:
+        text: its result as JSON; empty if its parts are to be found by their group.
+        size: how many parts it has at least.
+    """
+
+    group_id: str
+    text: str
+    size: int
+
+    def results(self, app: Celery) -> GroupResult:
+        """Return its result."""
+        if self.text:
+            return result_from_tuple(json.loads(self.text), app)
+        return app.GroupResult(self.group_id, [app.AsyncResult(part) for part in self._parts()])
+
+    def _parts(self) -> list[str]:
+        rows = own_connection().fetch(
+            "SELECT id, message FROM cq_task WHERE group_id = %s AND message <> ''",
+            [self.group_id],
+        )
+        places = {part: from_text(message)["headers"].get("group_index") for part, message in rows}
+        return sorted(places, key=lambda part: places[part] or 0)
+
+
 def begin(app: Celery, group_id: str, parts: Any, *parent: Any) -> None:
     """Remember the header of a chord; its parts are published afterwards.
 
@@ -30,7 +57,7 @@ def begin(app: Celery, group_id: str, parts: Any, *parent: Any) -> None:
     that is a generator is not remembered, because its parts are not made yet: their rows are.
     """
     header = ""
-    if not isinstance(parts, UserList) or not current_ledger().is_durable:
+    if not (isinstance(parts, UserList) and _keeps_rows(app)):
         header = json.dumps(app.GroupResult(group_id, parts, *parent).as_tuple())
     connection = own_connection()
     dialect = dialect_of(connection.vendor)
@@ -61,28 +88,30 @@ def add_part(group_id: str, part: ResultBase) -> None:
             )
 
 
-def part_done(app: Celery, group_id: str) -> GroupResult | None:
-    """Count a part that has ended; the last one gets the header's results, and the chord ends.
+def part_done(group_id: str) -> Header | None:
+    """Count a part that has ended; the last one gets the header, and the chord ends.
 
     To be called in the transaction that ends the part: a part is counted once.
     """
     connection = own_connection()
     connection.execute("UPDATE cq_chord SET done = done + 1 WHERE group_id = %s", [group_id])
     found = connection.fetch(
-        "SELECT header FROM cq_chord WHERE group_id = %s AND size > 0 AND done >= size", [group_id]
+        "SELECT header, size FROM cq_chord WHERE group_id = %s AND size > 0 AND done >= size",
+        [group_id],
     )
     if not found:
         return None
     connection.execute("DELETE FROM cq_chord WHERE group_id = %s", [group_id])
-    if header := found[0][0]:
-        return result_from_tuple(json.loads(header), app)
-    return app.GroupResult(group_id, [app.AsyncResult(part) for part in _published(group_id)])
+    return Header(group_id, *found[0])
 
 
-def publish_body(app: Celery, backend: Any, results: GroupResult, body: Any) -> None:
+def publish_body(app: Celery, backend: Any, header: Header, body: Any) -> None:
     """Publish the body with the results of the header, or fail it if a part has failed."""
     callback = maybe_signature(body, app=app)
+    results = header.results(app)
     try:
+        if not header.text and len(results) < header.size:
+            raise LookupError(f"{len(results)} of {header.size} parts are known")
         with allow_join_result():
             values = results.join_native(propagate=True, timeout=0)
     except DatabaseError:
@@ -101,15 +130,9 @@ def publish_body(app: Celery, backend: Any, results: GroupResult, body: Any) -> 
         _fail(backend, callback, f"Callback error: {exc!r}", exc)
 
 
-def _published(group_id: str) -> list[str]:
-    """Return the ids of a group's tasks in the order of the group."""
-    rows = own_connection().fetch(
-        "SELECT id, message FROM cq_task WHERE group_id = %s AND message <> ''", [group_id]
-    )
-    places = {
-        task_id: from_text(message)["headers"].get("group_index") for task_id, message in rows
-    }
-    return sorted(places, key=lambda task_id: places[task_id] or 0)
+def _keeps_rows(app: Celery) -> bool:
+    # The messages of the first protocol have no headers to make rows of.
+    return current_ledger().is_durable and app.conf.task_protocol > 1
 
 
 def _failed_part(header: GroupResult) -> str | None:

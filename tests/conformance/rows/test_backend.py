@@ -10,6 +10,7 @@ from celery import Celery, states
 from celery.app.task import Context
 from celery.exceptions import ChordError, TaskRevokedError, TimeoutError
 from celery.result import GroupResult
+from celery.utils.functional import regen
 
 from cq_compat import walk
 from cq_compat.backend import CqBackend
@@ -228,6 +229,35 @@ def test_the_last_part_of_a_chord_has_its_results(
     cq.mark_as_done(parts[0].id, "late", parts[0])
 
     assert _published(app) == [[[0, 1, 2]]]
+
+
+def test_the_parts_of_a_generator_are_found_by_their_group(
+    app: Celery, cq: CqBackend, make_request: Callable[..., Context]
+) -> None:
+    group_id, body = _chord(app)
+    cq.apply_chord((group_id, regen(pytest.fail("unrolled") for _ in range(2))), body)
+    cq.set_chord_size(group_id, 2)
+    for index in (1, 0):
+        headers = {"group": group_id, "group_index": index}
+        part = make_request(headers=headers, group=group_id, chord=body)
+        cq.mark_as_done(part.id, index, part)
+
+    assert _published(app) == [[[0, 1]]]
+
+
+def test_a_chord_does_not_go_on_without_a_part(
+    app: Celery, cq: CqBackend, make_request: Callable[..., Context]
+) -> None:
+    group_id, body = _chord(app)
+    cq.apply_chord((group_id, regen(iter([]))), body)
+    cq.set_chord_size(group_id, 1)
+    part = make_request(group=group_id, chord=body)  # its row says nothing of the group
+
+    cq.mark_as_done(part.id, 1, part)
+
+    assert _published(app) == []
+    with pytest.raises(ChordError, match="0 of 1 parts are known"):
+        app.AsyncResult(body.id).get(timeout=5)
 
 
 def test_a_part_is_added_to_a_chord(
