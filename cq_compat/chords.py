@@ -42,12 +42,13 @@ class Header(NamedTuple):
         return app.GroupResult(self.group_id, [app.AsyncResult(part) for part in self._parts()])
 
     def _parts(self) -> list[str]:
+        # In the order in which they were published; Celery counts each inner group by itself.
         rows = own_connection().fetch(
-            "SELECT id, message FROM cq_task WHERE group_id = %s AND message <> ''",
+            "SELECT created_at, message, id FROM cq_task WHERE group_id = %s AND message <> ''",
             [self.group_id],
         )
-        places = {part: from_text(message)["headers"].get("group_index") for part, message in rows}
-        return sorted(places, key=lambda part: places[part] or 0)
+        places = sorted((at, _place(message), part) for at, message, part in rows)
+        return [part for _, _, part in places]
 
 
 def begin(app: Celery, group_id: str, parts: Any, *parent: Any) -> None:
@@ -128,6 +129,10 @@ def publish_body(app: Celery, backend: Any, header: Header, body: Any) -> None:
     except Exception as exc:
         logger.exception("Chord %s: the body could not be published", results.id)
         _fail(backend, callback, f"Callback error: {exc!r}", exc)
+
+
+def _place(message: str) -> int:
+    return from_text(message)["headers"].get("group_index") or 0
 
 
 def _keeps_rows(app: Celery) -> bool:

@@ -237,10 +237,12 @@ def test_the_parts_of_a_generator_are_found_by_their_group(
     group_id, body = _chord(app)
     cq.apply_chord((group_id, regen(pytest.fail("unrolled") for _ in range(2))), body)
     cq.set_chord_size(group_id, 2)
-    for index in (1, 0):
-        headers = {"group": group_id, "group_index": index}
-        part = make_request(headers=headers, group=group_id, chord=body)
-        cq.mark_as_done(part.id, index, part)
+    parts = [
+        make_request(headers={"group": group_id, "group_index": n}, group=group_id, chord=body)
+        for n in range(2)
+    ]
+    for number in (1, 0):
+        cq.mark_as_done(parts[number].id, number, parts[number])
 
     assert _published(app) == [[[0, 1]]]
 
