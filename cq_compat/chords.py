@@ -8,19 +8,25 @@ import json
 from collections import UserList
 from typing import Any, NamedTuple
 
-from celery import Celery, maybe_signature, states
+from celery import Celery, maybe_signature
+from celery import states as celery_states
 from celery.exceptions import ChordError
 from celery.result import AsyncResult, GroupResult, ResultBase, allow_join_result, result_from_tuple
 from django.db import DatabaseError
 from kombu.log import get_logger
+from kombu.serialization import loads
 
+from cq_compat import states
 from cq_compat.database import own_connection
 from cq_compat.dialects import dialect_of
 from cq_compat.errors import DatabaseUnavailable
+from cq_compat.mirror.table import LIVE, marks
 from cq_transport import current_ledger
 from cq_transport.envelope import from_text
 
 logger = get_logger(__name__)
+
+_SETTLED = sorted(states.SETTLED)
 
 
 class Header(NamedTuple):
@@ -106,6 +112,36 @@ def part_done(group_id: str) -> Header | None:
     return Header(group_id, *found[0])
 
 
+def uncounted(age: float, limit: int) -> list[str]:
+    """Return the groups of chords, begun more than ``age`` seconds ago, whose parts have all ended:
+    some were ended by an operator or a keeper, who count nothing.
+    """
+    connection = own_connection()
+    part = "SELECT {} FROM cq_task t WHERE t.group_id = cq_chord.group_id AND t.{}"
+    settled = f"state IN ({marks(_SETTLED)})"
+    rows = connection.fetch(
+        f"SELECT group_id FROM cq_chord WHERE size > 0 "
+        f"AND created_at < {dialect_of(connection.vendor).later} "
+        f"AND NOT EXISTS ({part.format('1', LIVE)}) "
+        f"AND size <= ({part.format('COUNT(*)', settled)}) LIMIT %s",
+        [-age, *_SETTLED, limit],
+    )
+    return [row[0] for row in rows]
+
+
+def complete(app: Celery, backend: Any, group_id: str) -> bool:
+    """Go on with a chord whose parts have all ended; tell whether nobody else has."""
+    connection = own_connection()
+    with connection.transaction():
+        found = connection.fetch(
+            "SELECT header, size FROM cq_chord WHERE group_id = %s", [group_id]
+        )
+        if not connection.execute("DELETE FROM cq_chord WHERE group_id = %s", [group_id]):
+            return False
+        publish_body(app, backend, Header(group_id, *found[0]), _body_of(group_id))
+    return True
+
+
 def publish_body(app: Celery, backend: Any, header: Header, body: Any) -> None:
     """Publish the body with the results of the header, or fail it if a part has failed."""
     callback = maybe_signature(body, app=app)
@@ -131,6 +167,17 @@ def publish_body(app: Celery, backend: Any, header: Header, body: Any) -> None:
         _fail(backend, callback, f"Callback error: {exc!r}", exc)
 
 
+def _body_of(group_id: str) -> Any:
+    # Every part carries it.
+    rows = own_connection().fetch(
+        "SELECT message FROM cq_task WHERE group_id = %s AND message <> '' LIMIT 1", [group_id]
+    )
+    message = from_text(rows[0][0])
+    kind = message.get("content-type")
+    _, _, embed = loads(message["body"], kind, message.get("content-encoding"), accept={kind})
+    return embed["chord"]
+
+
 def _place(message: str) -> int:
     return from_text(message)["headers"].get("group_index") or 0
 
@@ -142,7 +189,7 @@ def _keeps_rows(app: Celery) -> bool:
 
 def _failed_part(header: GroupResult) -> str | None:
     parts = (part for part in header.results if isinstance(part, AsyncResult))
-    return next((part.id for part in parts if part.state in states.PROPAGATE_STATES), None)
+    return next((part.id for part in parts if part.state in celery_states.PROPAGATE_STATES), None)
 
 
 def _fail(backend: Any, callback: Any, reason: str, cause: Exception) -> None:

@@ -12,10 +12,11 @@ from celery.exceptions import ChordError, TaskRevokedError, TimeoutError
 from celery.result import GroupResult
 from celery.utils.functional import regen
 
-from cq_compat import walk
+from cq_compat import chords, walk
 from cq_compat.backend import CqBackend
+from cq_compat.encoding import encode_text
 from cq_compat.lease import Lease
-from cq_compat.mirror import KeepingMirror, PublishingMirror, WorkingMirror
+from cq_compat.mirror import KeepingMirror, Outcome, PublishingMirror, WorkingMirror
 from cq_compat.records import HEADER
 from tests.conformance.rows.messages import claimed, record, row
 
@@ -260,6 +261,26 @@ def test_a_chord_does_not_go_on_without_a_part(
     assert _published(app) == []
     with pytest.raises(ChordError, match="0 of 1 parts are known"):
         app.AsyncResult(body.id).get(timeout=5)
+
+
+def test_a_chord_goes_on_after_a_part_that_was_not_counted(
+    app: Celery, cq: CqBackend, make_request: Callable[..., Context], keeping: KeepingMirror
+) -> None:
+    group_id, body = _chord(app)
+    headers = {"group": group_id, "chord": body}
+    parts = [make_request(headers={**headers}, group=group_id, chord=body) for _ in range(2)]
+    cq.apply_chord((group_id, [app.AsyncResult(part.id) for part in parts]), body)
+    cq.set_chord_size(group_id, len(parts))
+    cq.mark_as_done(parts[0].id, 1, parts[0])
+    assert chords.uncounted(-60, 10) == []
+
+    keeping.revoke([parts[1].id], Outcome(states.REVOKED, *encode_text({}, "json")))
+    assert chords.uncounted(60, 10) == []
+    assert chords.uncounted(-60, 10) == [group_id]
+
+    assert chords.complete(app, cq, group_id)
+    assert not chords.complete(app, cq, group_id)
+    assert app.AsyncResult(body.id).failed()
 
 
 def test_a_part_is_added_to_a_chord(
