@@ -1,6 +1,7 @@
 """The result backend: what is stored is read again, by every serializer."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
@@ -12,13 +13,16 @@ from celery.exceptions import ChordError, TaskRevokedError, TimeoutError
 from celery.result import GroupResult
 from celery.utils.functional import regen
 
-from cq_compat import chords, walk
+from cq_compat import chords, waiting, walk
 from cq_compat.backend import CqBackend
+from cq_compat.database import own_connection
+from cq_compat.dialects import dialect_of
 from cq_compat.encoding import encode_text
 from cq_compat.lease import Lease
 from cq_compat.mirror import KeepingMirror, Outcome, PublishingMirror, WorkingMirror
 from cq_compat.records import HEADER
 from tests.conformance.rows.messages import claimed, record, row
+from tests.servers.waiting import wait_until
 
 SERIALIZERS = ("json", "pickle", "yaml", "msgpack")
 #: Values that each serializer gives back as they were.
@@ -199,6 +203,22 @@ def test_get_many_yields_what_has_ended(app: Celery, cq: CqBackend) -> None:
     assert {meta["result"] for meta in found.values()} == {0, 1, 2}
     with pytest.raises(TimeoutError):
         list(cq.get_many(["done-0", "unknown"], timeout=0))
+
+
+def test_whoever_waits_is_noted_where_that_can_be_seen(
+    app: Celery, make_request: Callable[..., Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    request, backend = make_request(), app.backend
+    is_seen = dialect_of(own_connection().vendor).has_returning
+    with ThreadPoolExecutor(1) as pool:
+        got = pool.submit(app.AsyncResult(request.id).get, timeout=30)
+        if is_seen:
+            wait_until(lambda: row(request.id).watcher)
+        backend.mark_as_done(request.id, 3, request)
+
+        assert got.result(30) == 3
+    assert bool(row(request.id).watcher) is is_seen
 
 
 def test_groups(app: Celery, cq: CqBackend) -> None:
