@@ -56,6 +56,7 @@ class Stage:
         self._exits = ExitStack()
         self._publisher: Publisher | None = None
         self.published: set[str] = set()
+        self.asked: set[str] = set()
         self._workers: dict[str, CeleryWorker] = {}
 
     def __enter__(self) -> Stage:
