@@ -24,6 +24,7 @@ from cq_compat.pruning import prune, prune_remains
 from cq_compat.results import Meta, Results
 from cq_compat.retention import rules
 from cq_compat.waiting import LONGEST_LOOK, ended, warn_of_own_transaction
+from cq_compat.waking import tell
 
 
 class CqBackend(BaseBackend):  # type: ignore[misc]
@@ -126,9 +127,12 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         if claim is None or claim.task_id != task_id:
             return PublishingMirror(own_connection()).store(task_id, outcome)
         mirror = WorkingMirror(own_connection())
-        if outcome.state in states.FINISHED:
-            return mirror.finish(claim, outcome)
-        return mirror.progress(claim, outcome)
+        if outcome.state not in states.FINISHED:
+            return mirror.progress(claim, outcome)
+        watcher = mirror.end(claim, outcome)
+        if watcher:
+            own_connection().on_commit(partial(tell, self.app, watcher, task_id))
+        return watcher is not None
 
     def _outcome(self, encoded: Any, state: str, traceback: Any, request: Any) -> Outcome:
         result, content_type = encode_text(encoded, self.serializer)
@@ -176,7 +180,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         Raises:
             celery.exceptions.TimeoutError: some have not within ``timeout`` seconds.
         """
-        for meta in ended(self._results, task_ids, timeout, interval, on_interval):
+        for meta in ended(self.app, self._results, task_ids, timeout, interval, on_interval):
             self._decoded(meta)
             if on_message is not None:
                 on_message(meta)
@@ -197,7 +201,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         """
         self._ensure_not_eager()
         warn_of_own_transaction(task_id)
-        found = ended(self._results, [task_id], timeout, interval, on_interval)
+        found = ended(self.app, self._results, [task_id], timeout, interval, on_interval)
         return self._decoded(next(found))
 
     def _decoded(self, meta: Meta) -> Meta:
@@ -267,7 +271,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         if not request.group:
             return
         with own_connection().transaction():
-            header = chords.part_done(self.app, request.group)
+            header = chords.part_done(request.group)
             if header is not None:
                 chords.publish_body(self.app, self, header, request.chord)
 

@@ -55,6 +55,7 @@ TRANSITIONS: dict[str, Transition] = {
     "mark_sent": Transition(None, "publisher or keeper, after the send", "run, no owner"),
     "claim": Transition(RECEIVED, "worker", "run, no owner, not finished, lease; fence + 1"),
     "start": Transition(STARTED, "pool child, before the body", "fence, owner, lease, RECEIVED"),
+    "watch": Transition(None, "whoever waits for the result", "not finished"),
     "progress": Transition(None, "pool child", "fence, run, not finished"),
     "finish": Transition(SUCCESS, "pool child or worker", "fence, run, not finished"),
     "put_off": Transition(RECEIVED, "pool child, after Reject", "fence, owner, not finished"),

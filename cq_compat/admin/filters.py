@@ -8,11 +8,11 @@ from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from cq_compat import states
+from cq_compat.clock import Now
 from cq_compat.models import Task, Worker
 
 #: The latest tasks among which those of a queue or a worker are looked for: neither has an index.

@@ -102,46 +102,46 @@ class TaskPage(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("times"))
     def page_times(self, task: Task) -> str:
         """Return the times that there are, in the order in which they pass."""
-        times = [(_label(name), getattr(task, name)) for name in _TIMES]
+        past = task.sent_at or task.finished_at
+        names = [name for name in _TIMES if not (past and name == "due_at")]
+        times = [(_label(name), getattr(task, name)) for name in names]
         passed = [(label, moment(value)) for label, value in times if value is not None]
         return table([*passed, (_("took"), took(task))] if took(task) else passed)
 
     @admin.display(description=_("periodic task"))
-    def periodic(self, task: Task) -> str | None:
+    def periodic(self, task: Task) -> str:
         """Return the name of its schedule."""
-        return task.periodic_task_name
+        return task.periodic_task_name or "-"
 
     @admin.display(description=_("parent"))
-    def parent(self, task: Task) -> str | None:
+    def parent(self, task: Task) -> str:
         """Return the task whose body published it."""
         return self._relative(task.parent_id)
 
     @admin.display(description=_("root"))
-    def root(self, task: Task) -> str | None:
+    def root(self, task: Task) -> str:
         """Return the first of its ancestors."""
-        return None if task.root_id == task.pk else self._relative(task.root_id)
+        return self._relative(None if task.root_id == task.pk else task.root_id)
 
     @admin.display(description=_("group"))
-    def group(self, task: Task) -> str | None:
+    def group(self, task: Task) -> str:
         """Return the members of its group."""
-        if not task.group_id:
-            return None
-        return self._relatives("group_id", task.group_id)
+        return self._relatives("group_id", task.group_id) if task.group_id else "-"
 
     @admin.display(description=_("children"))
-    def page_children(self, task: Task) -> str | None:
+    def page_children(self, task: Task) -> str:
         """Return the tasks that its body published."""
         return self._relatives("parent_id", task.pk)
 
-    def _relative(self, task_id: str | None) -> str | None:
+    def _relative(self, task_id: str | None) -> str:
         found = Task.objects.filter(pk=task_id).only(*_SHORT).first() if task_id else None
-        return task_id if found is None else task_link(found, self.admin_site.name)
+        return (task_id or "-") if found is None else task_link(found, self.admin_site.name)
 
-    def _relatives(self, column: str, value: str) -> str | None:
+    def _relatives(self, column: str, value: str) -> str:
         tasks: QuerySet[Any] = Task.objects.filter(**{column: value})
         found = list(tasks.only(*_SHORT).order_by("created_at")[: RELATIVES + 1])
         if not found:
-            return None
+            return "-"
         shown = [task_link(task, self.admin_site.name) for task in found[:RELATIVES]]
         if len(found) > RELATIVES:
             url = reverse(f"{self.admin_site.name}:cq_task_changelist")

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -16,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from cq_compat.admin.marks import moment
 from cq_compat.admin.pages import BoundedPaginator
 from cq_compat.admin.readonly import ReadOnlyAdmin
+from cq_compat.clock import Now
 from cq_compat.models import Worker
 from cq_compat.status import held_tasks
 

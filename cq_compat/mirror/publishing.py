@@ -121,6 +121,13 @@ class PublishingMirror(TaskTable):
         values = {**_UNKNOWN, **_NEW, "id": task_id, **stored}
         return changed or self.insert(values, created_at=self.now, finished_at=finished)
 
+    def watch(self, task_ids: Sequence[str], watcher: str) -> int:
+        """Note who waits for the ends of tasks, in place of whoever did before; return how many of
+        them have not ended.
+        """
+        guard = f"id IN ({marks(task_ids)}) AND {OPEN}"
+        return self.update("watcher = %s", [watcher], guard, task_ids)
+
     def revoke(self, task_ids: Sequence[str], outcome: Outcome) -> list[str]:
         """End tasks; their messages, starts and outcomes are refused from now on. Return the ids
         of those that had not ended.

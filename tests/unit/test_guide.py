@@ -27,7 +27,11 @@ CHECK = re.compile(r'id="(cq\.[EW]\d{3})"')
 
 OPTIONS = [field.name for field in dataclasses.fields(Options)]
 ERRORS = [name for name in cq_transport.__all__ if isinstance(getattr(cq_transport, name), type)]
-CHECKS = CHECK.findall(Path(checks.__file__).read_text())
+CHECKS = [
+    check
+    for file in Path(checks.__file__).parent.glob("*.py")
+    for check in CHECK.findall(file.read_text())
+]
 
 
 def anchors(path: Path) -> set[str]:
