@@ -22,10 +22,8 @@ ABSENCE = 60.0 if os.environ.get("CQ_CHAOS") == "full" else 8.0
 
 def progress(load: Load, count: int = 5) -> None:
     """Return once so many more tasks have run."""
-    before = len(load.project.records())
-    wait_until(
-        lambda: len(load.project.records()) >= before + count, 40, lambda: load.worker.tail(60)
-    )
+    before = load.project.recorded()
+    wait_until(lambda: load.project.recorded() >= before + count, 40, lambda: load.worker.tail(60))
 
 
 def test_restarts_under_load(load: Load, server: RedisServer) -> None:
