@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
+from amqp.exceptions import RecoverableConnectionError
 from kombu.transport import base
 
 from cq_transport.channel import Channel
@@ -54,7 +55,8 @@ class Transport(base.Transport):
 
     connection_errors: Any = (*base.Transport.connection_errors, LayerUnreachable)
     channel_errors: Any = (*base.Transport.channel_errors, LayerFull)
-    recoverable_connection_errors = (LayerUnreachable,)
+    # kombu itself raises the second where a declaration finds its channel closed by a lost layer.
+    recoverable_connection_errors = (LayerUnreachable, RecoverableConnectionError)
     recoverable_channel_errors = (LayerFull,)
 
     implements = base.Transport.implements.extend(

@@ -8,7 +8,7 @@ from kombu import Connection, Exchange, Queue
 from tests.conformance.broker import Broker, publish, send
 from tests.conformance.inbox import Inbox, declare
 
-MANY = 2000
+MANY = 1000
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 7])

@@ -78,7 +78,7 @@ def fault(request: Any, postgres_server: PostgresServer, proxy: Proxy) -> Fault:
 
     if request.param == "lost answers":
         return Fault(lost_answers, range(500), progress)
-    return Fault(ended_sessions, range(1000), progress)
+    return Fault(ended_sessions, range(500), progress)
 
 
 @contextmanager

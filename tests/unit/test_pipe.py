@@ -165,7 +165,7 @@ def test_a_refusal_whose_answer_was_lost_is_no_acceptance(
     assert sorted(channels.messages["q"]) == ["accepted later", "refused"]
 
 
-@pytest.mark.parametrize("answer", [FULL, OutOfMemoryError("OOM command not allowed")])
+@pytest.mark.parametrize("answer", [FULL, OutOfMemoryError("command not allowed")])
 def test_what_is_refused_with_nobody_waiting_is_sent_again(
     answer: Any, publisher: Publisher, pipe: Pipe, channels: Channels
 ) -> None:
@@ -196,7 +196,7 @@ def test_what_is_refused_outlives_an_absence(
     assert channels.messages["q"] == ["m"]
 
 
-@pytest.mark.parametrize("answer", [FULL, OutOfMemoryError("OOM command not allowed")])
+@pytest.mark.parametrize("answer", [FULL, OutOfMemoryError("command not allowed")])
 def test_a_waiting_publisher_learns_that_there_is_no_room(
     answer: Any, publisher: Publisher, channels: Channels
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from psycopg.pq.abc import PGresult
@@ -60,7 +60,9 @@ class Client:
         """Send requests in one round trip and one transaction and return their answers; raises like
         ``ask``.
         """
-        return self._twice(lambda deadline, again: self._answers(requests, deadline), timeout)
+        return self._until_answered(
+            lambda deadline, again: self._answers(requests, deadline), timeout
+        )
 
     def put(self, channels: Sequence[str], message: bytes, expiry: float) -> None:
         """Store a message in each of ``channels``, for ``expiry`` seconds; raises like ``ask``."""
@@ -71,13 +73,13 @@ class Client:
             (answer,) = self._answers([once if again else plain], deadline)
             self._last_id = max([self._last_id, *integers(answer)])
 
-        self._twice(attempt)
+        self._until_answered(attempt)
 
     def take(self, channels: Sequence[str]) -> Taken | None:
         """Take the first message of ``channels``, most urgent first, without waiting; raises like
         ``ask``.
         """
-        return self._twice(lambda deadline, again: self._take(channels, deadline))
+        return self._until_answered(lambda deadline, again: self._take(channels, deadline))
 
     def close(self) -> None:
         """Close the connection."""
@@ -104,19 +106,28 @@ class Client:
         self._link.send(*requests)
         return self._link.wait(deadline)
 
-    def _twice(self, attempt: Callable[[float, bool], T], timeout: float | None = None) -> T:
-        """Return ``attempt(deadline, again)``; a lost connection is made anew once."""
+    def _until_answered(
+        self, attempt: Callable[[float, bool], T], timeout: float | None = None
+    ) -> T:
+        """Return ``attempt(deadline, again)``. Whether a request whose answer was lost was carried
+        out is in doubt: it is asked again, on one new connection after the other.
+        """
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         with self._held(), self._undisturbed():
-            is_new = self._ensure_connected()
-            try:
-                return attempt(deadline, False)
-            except LayerUnreachable:
-                self._link.close()
-                if is_new or monotonic() >= deadline:
-                    raise
-            self._connect()
-            return attempt(deadline, True)
+            self._ensure_connected()
+            again = False
+            while True:
+                try:
+                    if again:
+                        self._connect()
+                    return attempt(deadline, again)
+                except LayerUnreachable:
+                    self._link.close()
+                    if monotonic() >= deadline:
+                        raise
+                if again:
+                    sleep(RECONNECT_PAUSE)
+                again = True
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -136,18 +147,15 @@ class Client:
             self._link.close()
             raise
 
-    def _ensure_connected(self) -> bool:
-        """Make sure that there is a connection, and tell whether it is a new one."""
+    def _ensure_connected(self) -> None:
         if self._link.is_connected and self._link.readable():
             # Where nothing was asked, there is little to read but the end of the connection.
             try:
                 self._link.receive()
             except TransportError:
                 self._link.close()
-        if self._link.is_connected:
-            return False
-        self._connect()
-        return True
+        if not self._link.is_connected:
+            self._connect()
 
     def _connect(self) -> None:
         if monotonic() < self._next_attempt:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from cq_transport.errors import LayerFull, LayerUnreachable, TransportError
 from cq_transport.forks import reset_in_children
@@ -163,7 +163,10 @@ class Publisher:
         """
         self.pipe.nurse()
         for _ in range(len(self._refused)):
-            request = self._refused.popleft()
+            try:
+                request = self._refused.popleft()
+            except IndexError:
+                return  # another thread settles, too
             try:
                 self._send(request.room_of, request.command, awaited=False)
             except LayerUnreachable:
@@ -212,9 +215,9 @@ class Publisher:
         )
 
     def _is_full(self, answer: Any) -> bool:
+        if isinstance(answer, OutOfMemoryError):
+            return True
         if isinstance(answer, ResponseError):
-            if str(answer).startswith("OOM"):
-                return True
             raise TransportError(
                 f"the channel layer's Redis refuses to publish: {answer}"
             ) from answer
