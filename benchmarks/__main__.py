@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from benchmarks.rounds import run_all
 from benchmarks.sides import Link
 from tests.servers.redis import RedisServer
 
+KINDS = ("drain", "publish", "latency", "idle")
 PACKAGES = ("celery", "kombu", "redis", "channels-redis", "django")
 
 
@@ -50,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         default=0.75,
         help="milliseconds that the slow link adds to a round trip; 0: no such link (%(default)s)",
     )
-    add("--only", help="kinds of runs, such as drain:solo,publish,latency,idle:prefork")
+    add("--only", help=f"kinds of runs, separated by commas: {', '.join(KINDS)}")
+    add("--pool", help=f"pools of the worker, separated by commas: {', '.join(POOLS)}")
     add("--json", type=Path, help="a file for every single value")
     return parser
 
@@ -62,13 +65,15 @@ def _measures(options: argparse.Namespace) -> list[Measure]:
         *(Latency(pool, options.samples) for pool in POOLS),
         *(Idle(pool, options.idle) for pool in POOLS),
     ]
-    if not options.only:
-        return found
-    wanted = options.only.split(",")
-    names = {name for measure in found for name in (measure.name, measure.name.split(":")[0])}
-    if unknown := set(wanted) - names:
-        sys.exit(f"--only knows {', '.join(sorted(names))}, not {', '.join(sorted(unknown))}")
-    return [m for m in found if m.name in wanted or m.name.split(":")[0] in wanted]
+    kinds, pools = _chosen("only", options.only, KINDS), _chosen("pool", options.pool, tuple(POOLS))
+    return [m for m in found if m.kind in kinds and m.pool in (None, *pools)]
+
+
+def _chosen(option: str, text: str | None, known: Sequence[str]) -> Sequence[str]:
+    wanted = text.split(",") if text else known
+    if unknown := set(wanted).difference(known):
+        sys.exit(f"--{option} knows {', '.join(known)}, not {', '.join(sorted(unknown))}")
+    return wanted
 
 
 def _setting(server: RedisServer, links: list[Link], options: argparse.Namespace) -> dict[str, Any]:

@@ -36,10 +36,16 @@ class Figure:
 class Measure(ABC):
     """One kind of run; its figures come out of `run` in the order of `figures`."""
 
-    name: str
+    kind: str
+    pool: str | None = None
     tasks: int
     figures: tuple[Figure, ...]
-    repeats = True  # in every round and on every link; otherwise once
+    repeats = True  # in every round; otherwise in the first one only
+
+    @property
+    def name(self) -> str:
+        """The kind and the pool."""
+        return f"{self.kind}:{self.pool}" if self.pool else self.kind
 
     @abstractmethod
     def run(self, stage: Stage) -> tuple[float, ...]:
@@ -49,8 +55,9 @@ class Measure(ABC):
 class Drain(Measure):
     """How fast a worker empties a full queue, from the first task's start to the last one's."""
 
+    kind = "drain"
+
     def __init__(self, pool: str, tasks: int) -> None:
-        self.name = f"drain:{pool}"
         self.pool = pool
         self.tasks = tasks
         targets = (4, 6) if pool == "prefork" else (6, 10)
@@ -67,7 +74,7 @@ class Drain(Measure):
 class Publish(Measure):
     """How fast one process publishes, until the last task is in the queue; nobody consumes."""
 
-    name = "publish"
+    kind = "publish"
 
     def __init__(self, tasks: int) -> None:
         self.tasks = tasks
@@ -81,8 +88,9 @@ class Publish(Measure):
 class Latency(Measure):
     """How long a task that finds the worker idle takes from `delay()` to its start."""
 
+    kind = "latency"
+
     def __init__(self, pool: str, samples: int) -> None:
-        self.name = f"latency:{pool}"
         self.pool = pool
         self.tasks = 1 + LATENCY_WARM_UP + samples
         self.figures = tuple(
@@ -104,11 +112,11 @@ class Latency(Measure):
 class Idle(Measure):
     """How much of a core an idle worker takes, its children included."""
 
+    kind = "idle"
     tasks = 1
     repeats = False
 
     def __init__(self, pool: str, seconds: float) -> None:
-        self.name = f"idle:{pool}"
         self.pool = pool
         self.seconds = seconds
         self.figures = (

@@ -21,7 +21,7 @@ class Row:
     def ratios(self) -> list[float]:
         """`channels://` divided by stock Celery, for each pair of neighbouring runs."""
         pairs = zip(self.values[CHANNELS.name], self.values[STOCK.name], strict=False)
-        return [ours / theirs if theirs else float("nan") for ours, theirs in pairs]
+        return [ours / theirs for ours, theirs in pairs if theirs]
 
     @property
     def reached(self) -> bool | None:
@@ -29,6 +29,8 @@ class Row:
         if self.figure.limit is not None:
             return statistics.median(self.values[CHANNELS.name]) < self.figure.limit
         if self.target is None:
+            return None
+        if not self.ratios:
             return None
         ratio = statistics.median(self.ratios)
         return ratio >= self.target if self.figure.more_is_better else ratio <= self.target

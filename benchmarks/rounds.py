@@ -1,4 +1,4 @@
-"""The order of the runs: side after side, so that what drifts meets both."""
+"""The order of the runs: side after side, each first in turn, so that what drifts meets both."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,24 +22,18 @@ def run_all(
 ) -> list[Row]:
     """Run every measure in every round, on each link, on one side right after the other."""
     rows = {
-        (measure.name, link.name): _rows(measure, link)
-        for measure in measures
-        for link in _links(measure, links)
+        (measure.name, link.name): _rows(measure, link) for measure in measures for link in links
     }
     for number in range(rounds):
         for measure in measures:
             if number and not measure.repeats:
                 continue
-            for link in _links(measure, links):
-                for side in SIDES:
+            for link in links:
+                for side in SIDES[:: -1 if number % 2 else 1]:
                     figures = _run(server, side, link, measure, f"round {number + 1}", report)
                     for row, value in zip(rows[measure.name, link.name], figures, strict=True):
                         row.values[side.name].append(value)
     return [row for group in rows.values() for row in group]
-
-
-def _links(measure: Measure, links: Sequence[Link]) -> Sequence[Link]:
-    return links if measure.repeats else links[:1]
 
 
 def _rows(measure: Measure, link: Link) -> list[Row]:

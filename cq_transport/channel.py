@@ -108,14 +108,20 @@ class Channel(StdChannel):
         queue = queue or f"amq.gen-{uuid()}"
         if not passive:
             declared = Queue.declared(
-                queue, auto_delete=auto_delete or exclusive, arguments=arguments
+                queue,
+                auto_delete=auto_delete or exclusive,
+                arguments=arguments,
+                lease=self.connection.options.transient_lease,
             )
             if self._is_deferred(declared):
                 self.layer.topology.queues[queue] = declared
+                self.layer.topology.deferred.add(queue)
                 return queue_declare_ok_t(queue, 0, 0)
             self.layer.declare_queue(declared)
-        elif not self.layer.has_queue(queue):
-            raise NotFound(f"no queue {queue!r}", (50, 10), "Channel.queue_declare")
+        else:
+            self._introduce()
+            if not self.layer.has_queue(queue):
+                raise NotFound(f"no queue {queue!r}", (50, 10), "Channel.queue_declare")
         return queue_declare_ok_t(queue, self.layer.size(queue), 0)
 
     def queue_bind(
@@ -130,6 +136,7 @@ class Channel(StdChannel):
         binding = Binding(exchange or "amq.direct", routing_key or "", queue)
         if self._is_deferred(self.layer.topology.queue(queue)):
             self.layer.topology.bind(binding)
+            self.layer.topology.deferred.add(queue)
         else:
             self.layer.bind(binding)
 
@@ -187,16 +194,23 @@ class Channel(StdChannel):
         }
 
     def basic_publish(
-        self, message: dict[str, Any], exchange: str = "", routing_key: str = "", **kwargs: Any
+        self,
+        message: dict[str, Any] | str,
+        exchange: str = "",
+        routing_key: str = "",
+        **kwargs: Any,
     ) -> None:
-        """Publish a message.
+        """Publish a message that ``prepare_message`` made, or a bare text as ``celery amqp`` does.
 
         Raises:
             LayerFull, LayerUnreachable: it was not accepted; kombu's retry policy knows both.
         """
+        if isinstance(message, str):
+            message = self.prepare_message(message)
         message["properties"]["delivery_info"].update(exchange=exchange, routing_key=routing_key)
         outgoing = self._outgoing(exchange or "", routing_key or "", seal(message))
         if not self.ledger.record(outgoing, self.layer):
+            self._introduce()
             outgoing.send(self.layer)
 
     def _outgoing(self, exchange: str, routing_key: str, envelope: Envelope) -> Outgoing:
@@ -364,10 +378,20 @@ class Channel(StdChannel):
     def _is_deferred(self, queue: Queue) -> bool:
         return self.ledger.is_durable and not queue.is_transient
 
+    def _introduce(self) -> None:
+        deferred = self.layer.topology.deferred
+        if queues := set(deferred):
+            self.layer.renew(queues)
+            deferred -= queues
+
     def _is_dead(self, delivery: Delivery, envelope: Envelope) -> bool:
-        limits = [self.layer.topology.queue(delivery.queue).message_ttl]
+        queue = self.layer.topology.queue(delivery.queue)
+        limits = [queue.message_ttl]
         expiration = envelope["properties"].get("expiration")
-        if expiration not in (None, ""):
+        # A worker revokes an expired task and says so in its result; a task that is dropped here
+        # would be pending for ever.
+        drops = queue.dead_letter_exchange is not None or not _is_task_that_expires(envelope)
+        if expiration not in (None, "") and drops:
             limits.append(float(expiration) / 1000)  # AMQP gives milliseconds, as text
         return any(limit is not None and delivery.age > limit for limit in limits)
 
@@ -379,8 +403,16 @@ class Channel(StdChannel):
         routing_key = queue.dead_letter_routing_key
         if routing_key is None:
             routing_key = info.get("routing_key", "")
-        dead = _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason)
-        self._outgoing(queue.dead_letter_exchange, routing_key, dead).send(self.layer)
+        letter = _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason)
+        try:
+            self._outgoing(queue.dead_letter_exchange, routing_key, letter).send(self.layer)
+        except TransportError as exc:  # as in RabbitMQ, no consumer ends for the dead letters' sake
+            logger.error(
+                "Message %s of queue %r could not be sent to the dead letters: %s",
+                envelope["properties"].get("correlation_id"),
+                queue.name,
+                exc,
+            )
 
 
 def _priority(envelope: Envelope) -> int:
@@ -388,6 +420,11 @@ def _priority(envelope: Envelope) -> int:
         return max(0, min(int(envelope["properties"]["priority"]), MAX_PRIORITY))
     except (KeyError, TypeError, ValueError):
         return 0
+
+
+def _is_task_that_expires(envelope: Envelope) -> bool:
+    headers = envelope["headers"]
+    return bool(headers.get("task") and headers.get("expires"))
 
 
 def _dead_letter(

@@ -110,7 +110,7 @@ class Inbox:
             return
         self._claim()
         while self._waiting and self.room() < 0:
-            self._channel.restore(self._waiting.pop())
+            self._restore(self._waiting.pop())
         self.pump()
         if self._watcher.has_hub:
             self.deliver()
@@ -141,7 +141,7 @@ class Inbox:
             delivery = self._waiting.popleft()
             subscription = self._subscription_for(delivery.queue)
             if subscription is None:
-                self._channel.restore(delivery)
+                self._restore(delivery)
                 continue
             message = self._channel.open(delivery)
             if message is None:
@@ -236,5 +236,10 @@ class Inbox:
         self._waiting = deque(found for found in self._waiting if found.queue in consumed)
         self._unclaimed = [found for found in self._unclaimed if found.queue in consumed]
         for delivery in back:
-            with suppress(TransportError):
-                self._channel.restore(delivery)
+            self._restore(delivery)
+
+    def _restore(self, delivery: Delivery) -> None:
+        try:
+            self._channel.restore(delivery)
+        except TransportError as exc:
+            logger.error("A message of queue %r could not be handed back: %s", delivery.queue, exc)

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from cq_transport.errors import LayerMisconfigured
 from cq_transport.naming import DEFAULT_NAMESPACE
+from cq_transport.topology import DEFAULT_LEASE
 
 SCHEME = "channels"
 DEFAULT_ALIAS = "default"
@@ -62,6 +63,8 @@ class Options:
         deadletter_queue: queue for messages that no binding matches; without it they are dropped.
         transient_capacity: messages that a queue of events, replies or broadcasts holds; the oldest
             make room.
+        transient_lease: seconds for which such a queue outlives the last sign of life of its
+            consumer, which gives one every 5 seconds; more if the queue declares ``x-expires``.
     """
 
     confirm_publish: bool = False
@@ -70,6 +73,7 @@ class Options:
     priority_order: str = "redis"
     deadletter_queue: str | None = None
     transient_capacity: int = 10_000
+    transient_lease: float = DEFAULT_LEASE
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Options:
@@ -85,7 +89,7 @@ class Options:
                 f"broker_transport_options['priority_order'] is {parsed.priority_order!r}; "
                 f"it must be one of {', '.join(map(repr, PRIORITY_ORDERS))}."
             )
-        for name in ("publish_timeout", "transient_capacity"):
+        for name in ("publish_timeout", "transient_capacity", "transient_lease"):
             if not getattr(parsed, name) > 0:
                 raise LayerMisconfigured(
                     f"broker_transport_options[{name!r}] must be greater than 0."

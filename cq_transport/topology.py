@@ -36,13 +36,20 @@ class Queue:
     dead_letter_routing_key: str | None = None
 
     @classmethod
-    def declared(cls, name: str, *, auto_delete: bool, arguments: dict[str, Any] | None) -> Queue:
+    def declared(
+        cls,
+        name: str,
+        *,
+        auto_delete: bool,
+        arguments: dict[str, Any] | None,
+        lease: float = DEFAULT_LEASE,
+    ) -> Queue:
         """Read the arguments of a queue declaration; ``x-expires`` and ``x-message-ttl`` are
-        milliseconds.
+        milliseconds, and ``lease``, in seconds, is the shortest that a transient queue gets.
         """
         arguments = arguments or {}
         expires, ttl = arguments.get("x-expires"), arguments.get("x-message-ttl")
-        lease = expires / 1000 if expires else DEFAULT_LEASE
+        lease = max(lease, (expires or 0) / 1000)
         return cls(
             name,
             lease=lease if auto_delete or expires else 0.0,
@@ -74,6 +81,8 @@ class Topology:
     def __init__(self) -> None:
         self.exchanges: dict[str, str] = {}
         self.queues: dict[str, Queue] = {}
+        #: Queues that the layer is to know as soon as it is needed, and not before.
+        self.deferred: set[str] = set()
         self._by_queue: defaultdict[str, set[Binding]] = defaultdict(set)
 
     def queue(self, name: str) -> Queue:
@@ -100,6 +109,7 @@ class Topology:
     def forget(self, queue: str) -> None:
         """Forget a queue and its bindings."""
         self.queues.pop(queue, None)
+        self.deferred.discard(queue)
         self._by_queue.pop(queue, None)
 
 

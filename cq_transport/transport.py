@@ -14,6 +14,7 @@ from kombu.transport import base
 from cq_transport.channel import Channel
 from cq_transport.errors import LayerFull, LayerUnreachable, TransportError
 from cq_transport.exits import at_exit
+from cq_transport.forks import reset_in_children
 from cq_transport.layers import task_layer
 from cq_transport.layers.base import TaskLayer
 from cq_transport.ledger import current_ledger
@@ -75,6 +76,18 @@ class Transport(base.Transport):
         self._ticks = 0
         self._next_tick = 0.0
         _handed_back_at_exit.add(self)
+        reset_in_children(self)
+
+    def reset_after_fork(self) -> None:
+        """Leave the channels and their descriptors to the parent.
+
+        A child shares its pollers and sockets: what it leaves or reads there, the parent misses.
+        """
+        for channel in self.channels:
+            channel.closed = True
+        self.channels.clear()
+        self.watcher = DescriptorWatcher()
+        self._hub = self._timer = None
 
     # Connections and channels
 

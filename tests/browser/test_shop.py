@@ -46,6 +46,8 @@ def test_a_running_task_is_stopped(shop: Shop) -> None:
 
 def test_a_schedule_is_run_and_edited_in_the_admin(shop: Shop, demo: Demo) -> None:
     browser, page = shop.browser, shop.browser.current_window_handle
+    shop.press("Order")
+    wait_until(lambda: "Report" in shop.text("#schedules"), SECONDS, "beat's schedules")
     browser.switch_to.new_window("tab")
     try:
         _log_in(browser, demo)

@@ -88,6 +88,20 @@ answer = result.state
     worker.wait_log(r"Retry in 5s")
 
 
+def test_expired_task_is_revoked(example: Example, worker: ExampleWorker) -> None:
+    answer = example.shell(
+        IMPORTS
+        + """
+from datetime import timedelta
+from django.utils import timezone
+result = add.apply_async((2, 3), expires=timezone.now() - timedelta(seconds=1))
+result.get(timeout=30, propagate=False)
+answer = result.state
+"""
+    )
+    assert answer == "REVOKED"
+
+
 def test_debug_task(example: Example, worker: ExampleWorker) -> None:
     example.celery("call", "proj.celery.debug_task")
     worker.wait_log(r"Request: <Context: .*proj\.celery\.debug_task")

@@ -75,6 +75,9 @@ LACKS: dict[str, dict[str, str]] = {
         "test_publisher_need_not_declare_the_exchange": (
             "Celery's Redis transport takes an exchange it has not declared for a direct one"
         ),
+        "test_child_closes_its_parent_s_connection": (
+            "in Celery's Redis transport a child shares its parent's poller"
+        ),
         "test_requeued_message_keeps_its_place": _PLACE,
         "test_another_queue_of_the_exchange_gets_no_copy_of_what_is_requeued": (
             "Celery's Redis transport routes what is put back anew"

@@ -27,6 +27,16 @@ def test_message_s_own_time_to_live(broker: Broker, connection: Connection) -> N
     assert sorted(broker.contents(connection, queue)) == ["endless", "long"]
 
 
+def test_task_that_expires_is_left_to_the_worker(broker: Broker, connection: Connection) -> None:
+    queue = Queue("queue")
+    declare(connection, queue)
+    headers = {"task": "name", "expires": "2020-01-01T00:00:00+00:00"}
+    send(connection, "queue", "task", headers=headers, expiration=0.05)
+    pass_by(0.2)
+
+    assert broker.contents(connection, queue) == ["task"]
+
+
 def test_queue_s_time_to_live(broker: Broker, connection: Connection) -> None:
     queue = Queue("queue", message_ttl=0.3)
     declare(connection, queue)

@@ -57,3 +57,19 @@ def test_parent_goes_on_after_its_child(broker: Broker, connection: Connection) 
         assert child.exitcode == 0
         send(connection, "queue", number)
         assert inbox.take(2) == [number, number]
+
+
+def test_child_closes_its_parent_s_connection(
+    broker: Broker, connection: Connection, other: Connection
+) -> None:
+    declare(connection, QUEUE)
+    inbox = Inbox(connection, QUEUE, prefetch=2, ack=False).settle()
+    send(other, "queue", "held")
+    assert inbox.take(1) == ["held"]
+    child = fork.Process(target=connection.close)
+    child.start()
+    child.join(30)
+    send(other, "queue", "next")
+
+    assert child.exitcode == 0
+    assert inbox.take(1) == ["next"]

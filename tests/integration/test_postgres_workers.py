@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGTERM
 from typing import Any
@@ -16,27 +14,25 @@ from django.conf import settings
 from django.test import override_settings
 
 import cq_transport
+from tests.integration.fleet import (
+    NODES,
+    NOTE,
+    POOLS,
+    TASKS,
+    Fleet,
+    publish,
+    running,
+    taken,
+    wait_for_more,
+)
 from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.waiting import wait_until
-from tests.servers.worker import CeleryWorker
 
 pytestmark = pytest.mark.integration
 
 LAYER_APP = "channels_postgres"
-POOLS = {
-    "solo": ("--pool=solo",),
-    "prefork": ("--pool=prefork", "-c", "2"),
-    "threads": ("--pool=threads", "-c", "4"),
-    "gevent": ("--pool=gevent", "-c", "8"),
-    "eventlet": ("--pool=eventlet", "-c", "8"),
-}
-TASKS = "tests.project.tasks"
-NOTE = f"{TASKS}.note"
 MANY = 1_000
-#: How long publishers put up with a broker that restarts.
-PATIENT = {"interval_start": 0.05, "interval_step": 0, "max_retries": 400}
-Fleet = dict[str, CeleryWorker]
 
 
 @pytest.fixture(scope="module")
@@ -71,44 +67,8 @@ def app(project: Project) -> Iterator[Celery]:
 
 @pytest.fixture(scope="module")
 def fleet(project: Project) -> Iterator[Fleet]:
-    """A worker of each pool, named after it, on the common queue and on one named after it."""
-    with ExitStack() as stack:
-        workers = {pool: worker(project, pool, "-Q", f"celery,{pool}") for pool in POOLS}
-        for one in workers.values():
-            stack.callback(one.close)
-            one.launch()
-        for one in workers.values():
-            one.wait_ready()
-        yield workers
-
-
-def worker(project: Project, pool: str, *arguments: str) -> CeleryWorker:
-    return project.worker(*POOLS[pool], *arguments, nodename=f"{pool}@test")
-
-
-def publish(app: Celery, count: int, name: str = NOTE, *args: Any, **options: Any) -> list[str]:
-    """Publish tasks, patiently, and return their ids."""
-    return [
-        app.send_task(name, args, retry=True, retry_policy=PATIENT, **options).id
-        for _ in range(count)
-    ]
-
-
-def taken(app: Celery, queue: str) -> list[str]:
-    """Take what waits in a queue, and return the ids of the tasks."""
-    ids = []
-    with app.connection_for_read() as connection:
-        channel = connection.default_channel
-        while (message := channel.basic_get(queue, no_ack=True)) is not None:
-            ids.append(message.headers["id"])
-    return ids
-
-
-def wait_for_more(project: Project, before: AbstractSet[str], count: int = 1) -> None:
-    """Return when `count` tasks that are not in `before` have run."""
-    wait_until(
-        lambda: len(project.records().keys() - before) >= count, 30, f"{count} more tasks to run"
-    )
+    with running(project) as fleet:
+        yield fleet
 
 
 def shares(app: Celery) -> dict[str, int]:
@@ -145,7 +105,7 @@ def test_remote_control(app: Celery, project: Project, fleet: Fleet) -> None:
     solo = {"destination": ["solo@test"], "reply": True, "timeout": 10}
 
     replies = control.ping(timeout=10, limit=len(POOLS))
-    assert {node for reply in replies for node in reply} == {f"{pool}@test" for pool in POOLS}
+    assert {node for reply in replies for node in reply} == NODES
 
     (reply,) = control.cancel_consumer("solo", **solo)
     assert "ok" in reply["solo@test"]
@@ -187,12 +147,12 @@ def test_terminated_workers_hand_back(
     ids = {name: publish(app, 80, f"{TASKS}.hold", str(gate), queue=name) for name in POOLS}
     wait_until(lambda: all(project.records().keys() & set(one) for one in ids.values()))
 
-    for running in fleet.values():
-        running.signal(SIGTERM)
-    for running in fleet.values():
-        running.wait_log("Warm shutdown")
+    for worker in fleet.values():
+        worker.signal(SIGTERM)
+    for worker in fleet.values():
+        worker.wait_log("Warm shutdown")
     gate.touch()
-    assert {name: running.wait() for name, running in fleet.items()} == dict.fromkeys(POOLS, 0)
+    assert {name: worker.wait() for name, worker in fleet.items()} == dict.fromkeys(POOLS, 0)
 
     records = project.records()
     for name, all_ids in ids.items():

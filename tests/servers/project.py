@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery
 from django.test import override_settings
+from kombu import pools
 
 from tests.project.tasks import RECORD
 from tests.servers.daemon import ROOT
@@ -82,14 +83,14 @@ class Project:
         )
 
     def python(
-        self, *arguments: str, timeout: float = 60, code: int | None = 0
+        self, *arguments: str, timeout: float = 60, code: int | None = 0, stdin: str = ""
     ) -> "subprocess.CompletedProcess[str]":
         """Run the interpreter in the project's environment; None takes every exit code."""
         done = subprocess.run(
             [sys.executable, *arguments],
             env={**os.environ, **self.env},
             cwd=ROOT,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -113,8 +114,10 @@ class Project:
     @contextmanager
     def client(self) -> Iterator[Celery]:
         """Give this process the project's channel layers, and yield an app that uses them."""
+        pools.reset()  # kombu shares connections by URL: those of other layers have the same one
         with override_settings(CHANNEL_LAYERS=self.settings["CHANNEL_LAYERS"]), self.app() as app:
             yield app
+        pools.reset()
 
     def records(self) -> dict[str, list[str]]:
         """Return the recorded events in their order, by task id."""

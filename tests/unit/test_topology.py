@@ -42,9 +42,15 @@ def test_direct_and_fanout() -> None:
 
 def test_queue_arguments_are_milliseconds() -> None:
     queue = Queue.declared(
-        "q", auto_delete=False, arguments={"x-expires": 10_000, "x-message-ttl": 1_500}
+        "q", auto_delete=False, arguments={"x-expires": 90_000, "x-message-ttl": 1_500}
     )
-    assert (queue.lease, queue.message_ttl, queue.is_transient) == (10.0, 1.5, True)
+    assert (queue.lease, queue.message_ttl, queue.is_transient) == (90.0, 1.5, True)
+
+
+def test_short_expiries_are_no_shorter_than_the_shortest_lease() -> None:
+    arguments = {"x-expires": 10_000}  # as Celery declares the workers' queues of commands
+    assert Queue.declared("q", auto_delete=True, arguments=arguments).lease == DEFAULT_LEASE
+    assert Queue.declared("q", auto_delete=True, arguments=arguments, lease=7.0).lease == 10.0
 
 
 def test_auto_delete_queues_have_a_lease() -> None:

@@ -3,6 +3,13 @@
 What these calls cannot do, this adapter cannot either, unless the layer lives in this process
 alone: take the urgent messages first (they are sorted among those that are taken), put a message
 back at the front (it becomes the last), count messages, or tell an unroutable message.
+
+Nor is it better than they are: a ``receive`` that repeats messages where processes compete for a
+channel repeats tasks, and what it loses when it is cancelled is lost.
+
+A transient queue ends when its lease is over, which only its readers renew. In a layer that
+processes share nobody sees the others' readers, so it ends in a process that has read it and has
+stopped, and nowhere else.
 """
 
 from __future__ import annotations

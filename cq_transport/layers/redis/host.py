@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
-from cq_transport.errors import TransportError
+from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.layers.redis.keys import Keys
 from cq_transport.layers.redis.link import connection_factory
 from cq_transport.layers.redis.pipe import Pipe
@@ -34,11 +34,13 @@ class Host:
         """Send commands in one round trip and return their answers.
 
         Raises:
-            LayerUnreachable: the host does not answer.
+            LayerUnreachable: the host does not answer, or has no memory left.
             TransportError: it refuses a command.
         """
         try:
             return self.pipe.call_all(commands)
+        except OutOfMemoryError as exc:  # as absence: a worker waits for its end, it does not die
+            raise LayerUnreachable(f"the channel layer's Redis has no room: {exc}") from exc
         except ResponseError as exc:
             raise TransportError(f"the channel layer's Redis refuses: {exc}") from exc
 

@@ -33,7 +33,7 @@ class Keys:
         return f"{self._own}:bindings:{exchange}"
 
     def publisher(self, publisher: str) -> str:
-        """The last sequence number of a publisher."""
+        """What was accepted of a publisher: bitmaps, of which a page number makes the key whole."""
         return f"{self._own}:publisher:{publisher}"
 
     def batch(self, reader: str) -> str:

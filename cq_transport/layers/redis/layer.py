@@ -214,7 +214,7 @@ class RedisTaskLayer:
             content = pack(envelope, self._layer.serialize)
         host, score = delivery.place
         key = self._keys.channel(delivery.queue, delivery.priority)
-        host.call_all([("ZADD", key, score, content), ("EXPIRE", key, self._expiry)])
+        host.publisher.restore(key, self._expiry, score, content)
 
     def reader(self, consumer: Consumer, watcher: Watcher) -> RedisReader:
         """Return a reader for one consumer, with connections of its own."""

@@ -7,7 +7,7 @@ authentication, TLS, unix sockets and Sentinel.
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,6 +56,9 @@ def connection_factory(host: Mapping[str, Any], timeout: float) -> Callable[[], 
         pool = redis.ConnectionPool(**kwargs)
     if not issubclass(pool.connection_class, UnixDomainSocketConnection):
         pool.connection_kwargs.setdefault("socket_keepalive", True)
+    # The pool only makes connections: it would count each one for ever, and after a hundred losses
+    # (redis-py 8) make no more.
+    pool.max_connections = sys.maxsize
     make: Callable[[], Any] = pool.make_connection
     return make
 
@@ -63,18 +66,22 @@ def connection_factory(host: Mapping[str, Any], timeout: float) -> Callable[[], 
 class Link:
     """A connection that sends requests and reads answers apart from each other; it never reconnects
     by itself.
+
+    One thread may write while another reads. Whoever fails marks the link as lost, and closes
+    nothing under the other's hands.
     """
 
     def __init__(self, make_connection: Callable[[], Any]) -> None:
         self._make_connection = make_connection
+        self._packer = make_connection()  # never connected: what it packs suits every connection
         self._connection: Any = None
-        self._pid = os.getpid()
+        self._is_lost = False
 
     @property
     def is_connected(self) -> bool:
         """Whether requests can be sent."""
         connection = self._connection
-        return connection is not None and connection._sock is not None
+        return not self._is_lost and connection is not None and connection._sock is not None
 
     def connect(self) -> None:
         """Connect and load the scripts.
@@ -83,21 +90,21 @@ class Link:
             LayerUnreachable: the host does not answer, or refuses us.
         """
         self.close()
+        connection = self._make_connection()
         try:
-            self._connection = connection = self._make_connection()
-            self._pid = os.getpid()
             connection.connect()
             loads = [("SCRIPT", "LOAD", script.source) for script in scripts.ALL]
             connection.send_packed_command(connection.pack_commands(loads), check_health=False)
             for _ in loads:
                 connection.read_response(disable_decoding=True)
+            self._connection, self._is_lost = connection, False
         except (RedisError, OSError) as exc:
-            self.close()
+            connection.disconnect()
             raise LayerUnreachable(f"the channel layer's Redis is unreachable: {exc}") from exc
 
     def pack(self, *command: Any) -> Any:
-        """Return ``command`` in Redis' protocol; needs a connection made once before."""
-        return self._connection.pack_command(*command)
+        """Return ``command`` in Redis' protocol."""
+        return self._packer.pack_command(*command)
 
     def fileno(self) -> int:
         """Return the socket's descriptor."""
@@ -109,11 +116,17 @@ class Link:
         Raises:
             LayerUnreachable: the connection is lost.
         """
-        if not self.is_connected:
+        connection = self._connection
+        sock = None if connection is None or self._is_lost else connection._sock
+        if sock is None:
             raise LayerUnreachable("the connection to the channel layer's Redis is lost")
         try:
-            self._connection.send_packed_command(packed, check_health=False)
+            # Not by redis-py's own method: on a socket that the reading thread has just found
+            # closed, it would connect anew, and answers would meet the wrong requests.
+            for part in (packed,) if isinstance(packed, (bytes, str)) else packed:
+                sock.sendall(part)
         except _LOST as exc:
+            self._is_lost = True
             raise LayerUnreachable(
                 f"the connection to the channel layer's Redis is lost: {exc}"
             ) from exc
@@ -136,12 +149,14 @@ class Link:
         if not self.is_connected:
             raise LayerUnreachable("the connection to the channel layer's Redis is lost")
         try:
-            return self._connection.read_response(disable_decoding=True)
+            return self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
         except _WRONG_SERVER as exc:
+            self._is_lost = True  # the answer is taken, so the next one is another request's
             raise LayerUnreachable(f"the channel layer's Redis cannot serve: {exc}") from exc
         except ResponseError as exc:
             return exc
         except _LOST as exc:
+            self._is_lost = True
             raise LayerUnreachable(
                 f"the connection to the channel layer's Redis is lost: {exc}"
             ) from exc

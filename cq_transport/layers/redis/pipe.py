@@ -1,9 +1,9 @@
 """Requests to one Redis host whose answers may be read later.
 
 Every request is kept until its answer is known. When the connection is lost, what is not answered
-is sent again on a new one, in order; the scripts' sequence numbers keep that from storing a message
-twice. Threads share a pipe: one writes while another reads, and whoever waits reads the answers of
-the others on the way.
+is sent again on a new one, in order; the scripts note what they have accepted, which keeps that
+from storing a message twice. Threads share a pipe: one writes while another reads, and whoever
+waits reads the answers of the others on the way.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Pipe:
         self._writing = threading.RLock()
         self._pending: deque[Request] = deque()
         self._next_attempt = 0.0
+        self._connections = 0
         self.last_answer = 0.0
 
     def reset_after_fork(self) -> None:
@@ -92,7 +93,6 @@ class Pipe:
 
     def pack(self, *command: Any) -> Any:
         """Return ``command`` in Redis' protocol."""
-        self.connect()
         return self._link.pack(*command)
 
     def submit(self, request: Request) -> None:
@@ -102,16 +102,25 @@ class Pipe:
             LayerUnreachable: it could not be sent, and will not be.
         """
         if len(self._pending) >= MAX_PENDING:
-            self.wait(self._pending[0])
+            self._make_room()
         if not self._pending:
             self._notice_end()
-        request.sent_at = monotonic()
-        try:
-            with self._writing:
-                self._pending.append(request)
+        with self._writing:
+            request.sent_at, connection = monotonic(), self._connections
+            self._pending.append(request)
+            with suppress(LayerUnreachable):
                 self._link.write(request.packed)
-        except LayerUnreachable:
-            self._recover(request)
+                return
+        self._recover(request, connection)
+
+    def post(self, request: Request) -> None:
+        """Send ``request`` now, or when the host is back: until it is answered, ``nurse`` looks
+        after it.
+        """
+        with self._writing, suppress(LayerUnreachable):
+            request.sent_at = monotonic()
+            self._pending.append(request)
+            self._link.write(request.packed)
 
     def wait(self, request: Request) -> Any:
         """Return the answer to ``request``.
@@ -124,18 +133,16 @@ class Pipe:
             with self._reading:
                 if request.done:
                     break
+                connection = self._connections
                 try:
-                    if not self._link.readable(max(0.0, deadline - monotonic())):
-                        raise LayerUnreachable("the channel layer's Redis does not answer")
-                    self._read_one()
-                    continue
+                    self._read_before(deadline)
                 except LayerUnreachable:
                     attempts -= 1
                     if not attempts:
-                        self._link.close()
+                        self._disconnect()
                         self._give_up(request)
                         raise
-                    self._recover(request)
+                    self._recover(request, connection)
                     deadline = monotonic() + self._timeout
         return request.answer
 
@@ -192,6 +199,30 @@ class Pipe:
             self._pending.clear()
             self._link.close()
 
+    def _make_room(self) -> None:
+        # The requests under way are others': if they cannot be answered, they stay.
+        deadline = monotonic() + self._timeout
+        while len(self._pending) >= MAX_PENDING:
+            with self._reading:
+                if len(self._pending) < MAX_PENDING:
+                    return
+                try:
+                    self._read_before(deadline)
+                except LayerUnreachable:
+                    if monotonic() > deadline:
+                        self._disconnect()
+                        raise
+                    self._reconnect()
+
+    def _read_before(self, deadline: float) -> None:
+        if not self._link.readable(max(0.0, deadline - monotonic())):
+            raise LayerUnreachable("the channel layer's Redis does not answer")
+        self._read_one()
+
+    def _disconnect(self) -> None:
+        with self._reading, self._writing:
+            self._link.close()
+
     def _notice_end(self) -> None:
         # Where nothing was asked, the only thing to read is the end of the connection.
         if self._reading.acquire(blocking=False):
@@ -213,17 +244,17 @@ class Pipe:
 
     def _load_scripts_and_repeat(self, request: Request) -> None:
         with self._writing:
-            for script in scripts.ALL:
-                self._pending.append(Request(None))
-                self._link.write(self._link.pack("SCRIPT", "LOAD", script.source))
             request.sent_at = monotonic()
-            self._pending.append(request)
+            self._pending.extend(Request(None) for _ in scripts.ALL)
+            self._pending.append(request)  # before anything is written, for that may fail
+            for script in scripts.ALL:
+                self._link.write(self._link.pack("SCRIPT", "LOAD", script.source))
             self._link.write(request.packed)
 
-    def _recover(self, request: Request) -> None:
+    def _recover(self, request: Request, connection: int) -> None:
         with self._reading, self._writing:
-            if request.done:
-                return
+            if request.done or connection != self._connections:
+                return  # another thread was quicker, and has sent the request again
             try:
                 self._reconnect()
             except LayerUnreachable:
@@ -235,10 +266,16 @@ class Pipe:
             self._pending.remove(request)
 
     def _reconnect(self) -> None:
-        if monotonic() < self._next_attempt:
-            raise LayerUnreachable("the channel layer's Redis was unreachable a moment ago")
+        with self._writing:
+            if monotonic() < self._next_attempt:
+                raise LayerUnreachable("the channel layer's Redis was unreachable a moment ago")
+            self._resend_on_new_connection()
+
+    def _resend_on_new_connection(self) -> None:
+        started = monotonic()
         try:
             self._link.connect()
+            self._connections += 1
             self.last_answer = 0.0  # whoever publishes next waits, and sees that it works
             pending = [request for request in self._pending if request.packed is not None]
             self._pending.clear()
@@ -249,5 +286,6 @@ class Pipe:
                 request.lost()
                 self._link.write(request.packed)
         except LayerUnreachable:
-            self._next_attempt = monotonic() + RECONNECT_PAUSE
+            # As long as the attempt took: the event loop must not spend its life on a frozen host.
+            self._next_attempt = monotonic() + max(RECONNECT_PAUSE, monotonic() - started)
             raise

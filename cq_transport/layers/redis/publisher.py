@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 from cq_transport.errors import LayerFull, LayerUnreachable, TransportError
 from cq_transport.forks import reset_in_children
 from cq_transport.layers.redis.pipe import Pipe, Request
-from cq_transport.layers.redis.scripts import Script
+from cq_transport.layers.redis.scripts import RESTORE, Script
 from cq_transport.options import Options
 from cq_transport.settler import settler
 
@@ -36,8 +36,11 @@ FULL_PAUSE = 0.02
 #: The answer of the scripts for a full queue.
 FULL = -1
 
-# Where the scripts' arguments stand in "EVALSHA sha 2 key publisher sequence resent …".
-_SEQUENCE, _RESENT = 5, 6
+#: Messages whose acceptance the host notes in one key, a bit for each.
+PAGE = 1024
+
+# Where the scripts' arguments stand in "EVALSHA sha 2 key page sequence resent …".
+_PAGE, _SEQUENCE, _RESENT = 4, 5, 6
 
 
 class Publish(Request):
@@ -68,7 +71,7 @@ class Publisher:
 
     Args:
         pipe: the connection.
-        key: makes the key under which the host keeps a publisher's last sequence number.
+        key: makes the key under which the host notes what it has accepted of a publisher.
         options: the transport options.
     """
 
@@ -118,6 +121,17 @@ class Publisher:
                 )
             sleep(FULL_PAUSE)
 
+    def restore(self, key: str, *args: Any) -> None:
+        """Put a message back into the channel ``key``; it is kept until the host has it.
+
+        Args:
+            args: the arguments of ``RESTORE`` from the third on.
+        """
+        command = ["EVALSHA", RESTORE.sha, 2, key, "", 0, "0", *args]
+        with self._order:
+            self.pipe.post(self._numbered("", command, awaited=False))
+        settler.look_after(self)
+
     def answered(self, request: Publish) -> None:
         """Learn from an answer how much room there is, and keep what was refused with nobody
         waiting.
@@ -136,7 +150,11 @@ class Publisher:
         self.pipe.nurse()
         for _ in range(len(self._refused)):
             request = self._refused.popleft()
-            self._send(request.room_of, request.command, awaited=False)
+            try:
+                self._send(request.room_of, request.command, awaited=False)
+            except LayerUnreachable:
+                self._refused.append(request)
+                raise
 
     def flush(self, deadline: float) -> None:
         """Wait until everything is accepted; raises ``LayerUnreachable`` after ``deadline``
@@ -158,15 +176,19 @@ class Publisher:
             self._since_poll = 0
             self.pipe.poll()
         return self._send(
-            room_of, ["EVALSHA", script.sha, 2, key, self._key, 0, "0", *args], awaited=awaited
+            room_of, ["EVALSHA", script.sha, 2, key, "", 0, "0", *args], awaited=awaited
         )
 
     def _send(self, room_of: str, command: list[Any], *, awaited: bool) -> Publish:
-        with self._order:  # the host must see the sequence numbers in their order
-            command[_SEQUENCE], command[_RESENT] = next(self._sequence), "0"
-            request = Publish(self, room_of, command, awaited)
+        with self._order:  # a queue keeps the order in which its messages were numbered
+            request = self._numbered(room_of, command, awaited=awaited)
             self.pipe.submit(request)
         return request
+
+    def _numbered(self, room_of: str, command: list[Any], *, awaited: bool) -> Publish:
+        page, command[_SEQUENCE] = divmod(next(self._sequence), PAGE)
+        command[_PAGE], command[_RESENT] = f"{self._key}:{page}", "0"
+        return Publish(self, room_of, command, awaited)
 
     def _must_wait(self, room_of: str) -> bool:
         return (

@@ -15,13 +15,14 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import Enum
 from time import monotonic
 from typing import Any
 
 from kombu.log import get_logger
 
-from cq_transport.errors import LayerUnreachable
+from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.layers.base import Consumer, Delivery, Watcher
 from cq_transport.layers.redis.host import Host
 from cq_transport.layers.redis.keys import Keys
@@ -138,17 +139,18 @@ class HostReader:
     def interrupt(self) -> list[Delivery]:
         """End the request under way and return what it has brought."""
         with self._lock:
+            if self._state is State.IDLE and self._repeat is not None and self._ensure_connected():
+                self._pop(self._repeat)  # what was popped before the connection broke is ours
             if self._state is State.IDLE:
                 return []
-            try:
-                if self._state is State.WAITING:
+            if self._state is State.WAITING:
+                # A host that is away or out of memory cannot wake; then the wait ends in its time.
+                with suppress(TransportError):
                     self._host.wake(self._wake_key)
-                if not self._link.readable(DEAD_AFTER):
-                    raise LayerUnreachable("no answer in time")
+            if self._link.readable(max(0.0, self._due - monotonic())):
                 return self._read_answer()
-            except LayerUnreachable as exc:
-                self._lose(exc)
-                return []
+            self._lose(LayerUnreachable("no answer in time"))
+            return []
 
     def close(self) -> None:
         """Close the connection."""
@@ -210,8 +212,7 @@ class HostReader:
         self._due = monotonic() + patience
 
     def _read_answer(self) -> list[Delivery]:
-        # One request has one answer, and while idle there is only the end of the connection to
-        # read: asking the socket whether there is more would cost a system call each time.
+        # One request has one answer: asking the socket for more would cost a system call each time.
         try:
             return self._take(self._link.read())
         except LayerUnreachable as exc:
@@ -224,6 +225,7 @@ class HostReader:
             # The scripts were flushed, or memory or permissions are short: a new connection loads
             # the scripts again.
             raise LayerUnreachable(f"the channel layer's Redis refuses: {answer}")
+        self._found_well()
         if state is State.WAITING:
             return self._waited(answer)
         return self._popped(answer) if state is State.POPPING else []
@@ -261,20 +263,25 @@ class HostReader:
             return True
         if monotonic() < self._next_attempt:
             return False
+        started = monotonic()
         try:
             self._link.connect()
         except LayerUnreachable as exc:
             self._lose(exc)
+            self._next_attempt += monotonic() - started
             return False
         self._fd = self._link.fileno()
         self._watcher.watch(self._fd, self.on_readable)
+        return True
+
+    def _found_well(self) -> None:
+        # An answer shows it, a connection does not: a replica accepts those and serves nobody.
         if self._was_lost:
             logger.info(
                 "The connection to the channel layer is back; consuming %s.",
                 ", ".join(self._queues),
             )
         self._was_lost, self._next_attempt = False, 0.0
-        return True
 
     def _lose(self, exc: LayerUnreachable) -> None:
         if not self._was_lost:
@@ -286,7 +293,7 @@ class HostReader:
         self._link.close()
         self._state = State.IDLE
         self._wanted = 0
-        # The first attempt is made at once, the next ones with a pause.
+        # The first attempt is made at once, the next ones with a pause until an answer comes.
         self._next_attempt = monotonic() + (RECONNECT_PAUSE if self._next_attempt else 0.0)
         self._empty = False
 

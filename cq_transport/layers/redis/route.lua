@@ -1,13 +1,13 @@
 -- Puts one message into the channel of every queue whose binding matches.
---   KEYS  1 the bindings of the exchange (sorted set: binding -> when its lease ends)   2 the publisher's last sequence number
---   ARGV  1 sequence number   2 '1' if it was sent before and its answer was lost   3 expiry in seconds
+--   KEYS  1 the bindings of the exchange (sorted set: binding -> when its lease ends)   2 which of the publisher's messages were accepted (bitmap)
+--   ARGV  1 number of the message in the bitmap   2 '1' if it was sent before and its answer was lost   3 expiry in seconds
 --         4 capacity of transient queues   5 prefix of channel keys   6 suffix of the priority   7 exchange type
 --         8 routing key   9 dead-letter channel or ''   10 message
 -- A binding is msgpack of {routing key, channel, capacity, lease}; a lease of 0 stays. The queues' channels are derived from
 -- the bindings, so they are no KEYS. Returns the room that is left in the fullest durable queue, or -1 if one is full: then no
 -- queue has got the message. In a full transient queue the oldest message makes room.
 local bindings, publisher = KEYS[1], KEYS[2]
-local sequence, expiry, transient_capacity = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local sequence, expiry, transient_capacity = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 local prefix, suffix, kind, routing_key, dead_letters, message = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -33,8 +33,7 @@ local function matches(pattern)
   return pattern == routing_key
 end
 
-if ARGV[2] == '1' and sequence <= tonumber(redis.call('GET', publisher) or 0) then return 0 end
-redis.call('SET', publisher, sequence, 'EX', 600)
+if ARGV[2] == '1' and redis.call('GETBIT', publisher, sequence) == 1 then return 0 end
 
 redis.call('ZREMRANGEBYSCORE', bindings, '-inf', '(' .. string.format('%.6f', now))
 local targets, found, room = {}, {}, math.huge
@@ -53,6 +52,8 @@ for _, packed in ipairs(redis.call('ZRANGE', bindings, 0, -1)) do
   end
 end
 
+redis.call('SETBIT', publisher, sequence, 1)
+redis.call('EXPIRE', publisher, 600)
 if #targets == 0 and dead_letters ~= '' then targets[1] = {dead_letters, 0} end
 for _, target in ipairs(targets) do
   local channel, lease = target[1], target[2]

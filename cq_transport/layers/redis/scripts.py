@@ -17,5 +17,6 @@ class Script:
 SEND = Script("send")
 ROUTE = Script("route")
 POP = Script("pop")
+RESTORE = Script("restore")
 LEASE = Script("lease")
-ALL = (SEND, ROUTE, POP, LEASE)
+ALL = (SEND, ROUTE, POP, RESTORE, LEASE)

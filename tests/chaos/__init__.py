@@ -1,0 +1,1 @@
+"""Faults of the layer under real workers and under load."""

@@ -1,0 +1,142 @@
+"""A worker in the process that publishes, over `InMemoryChannelLayer`: how projects test tasks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from celery import Celery, Task, current_app
+from celery.contrib.testing.worker import start_worker
+from celery.result import allow_join_result
+from celery.worker import state
+from django.test import override_settings
+
+import cq_transport
+from tests.servers.waiting import wait_until
+
+pytestmark = pytest.mark.integration
+
+MEMORY = {
+    "default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 900}}
+}
+POOLS = {"solo": 1, "threads": 4}
+PATIENCE = 20.0
+
+ran: list[str] = []
+held, gate = threading.Event(), threading.Event()
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[Celery]:
+    """An app with tasks; the worker makes it the process's own for as long as it runs."""
+    cq_transport.register()
+    before = current_app._get_current_object()
+    app = Celery("memory", broker="channels://", backend="cache+memory://", set_as_current=False)
+    app.conf.worker_hijack_root_logger = False
+
+    @app.task(name="add")
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    @app.task(name="note")
+    def note(name: str) -> None:
+        ran.append(name)
+
+    @app.task(name="spawn")
+    def spawn(*names: str) -> None:
+        for name in names:
+            note.delay(name)
+
+    @app.task(name="again", bind=True, max_retries=3)
+    def again(self: Task) -> int:
+        if self.request.retries < 2:
+            raise self.retry(countdown=0.05)
+        return int(self.request.retries)
+
+    @app.task(name="hold")
+    def hold(name: str) -> None:
+        held.set()
+        gate.wait(PATIENCE)
+        ran.append(name)
+
+    with override_settings(CHANNEL_LAYERS=MEMORY), allow_join_result():
+        yield app
+    before.set_default()
+    before.set_current()
+
+
+def working(app: Celery, pool: str) -> AbstractContextManager[Any]:
+    return start_worker(app, POOLS[pool], pool, perform_ping_check=False, hostname=f"{pool}@memory")
+
+
+@pytest.fixture(scope="module", params=POOLS)
+def pool(request: pytest.FixtureRequest, app: Celery) -> Iterator[str]:
+    """A pool whose worker runs in this process."""
+    with working(app, request.param):
+        yield request.param
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    ran.clear()
+    held.clear()
+    gate.clear()
+
+
+def names(count: int) -> list[str]:
+    return [f"task {number}" for number in range(count)]
+
+
+def wait_ran(count: int) -> list[str]:
+    wait_until(lambda: len(ran) >= count, PATIENCE, lambda: f"{count} tasks, {len(ran)} ran")
+    return sorted(ran)
+
+
+def open_when_stopping() -> None:
+    """Let the tasks that are held go on once the worker was told to stop."""
+    wait_until(lambda: state.should_terminate is not None, PATIENCE, "the worker's end")
+    gate.set()
+
+
+def test_results(app: Celery, pool: str) -> None:
+    results = [app.send_task("add", (number, 1)) for number in range(20)]
+
+    assert [result.get(timeout=PATIENCE) for result in results] == list(range(1, 21))
+
+
+def test_each_task_runs_once(app: Celery, pool: str) -> None:
+    for name in names(500):
+        app.send_task("note", (name,))
+
+    assert wait_ran(500) == sorted(names(500))
+
+
+def test_tasks_publish_tasks(app: Celery, pool: str) -> None:
+    app.send_task("spawn", names(50))
+
+    assert wait_ran(50) == sorted(names(50))
+
+
+def test_retries(app: Celery, pool: str) -> None:
+    assert app.send_task("again").get(timeout=PATIENCE) == 2
+
+
+def test_remote_control(app: Celery, pool: str) -> None:
+    assert app.control.ping(timeout=PATIENCE, limit=1) == [{f"{pool}@memory": {"ok": "pong"}}]
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_what_a_worker_has_not_begun_is_left_to_the_next(app: Celery, name: str) -> None:
+    with working(app, name):
+        for task in names(50):
+            app.send_task("hold", (task,))
+        assert held.wait(PATIENCE)
+        threading.Thread(target=open_when_stopping).start()
+    before = len(ran)
+
+    with working(app, name):
+        assert wait_ran(50) == sorted(names(50))
+    assert before < 50, "the first worker has run everything"

@@ -1,0 +1,149 @@
+"""Real workers of every pool over a layer that is known by its public calls alone.
+
+Its calls are those of `RedisChannelLayer`, whose `receive` repeats messages where processes
+compete: here every task runs at least once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGTERM
+from typing import Any
+
+import pytest
+from celery import Celery
+
+import cq_transport
+from tests.conformance.backends import ROOMY, UNKNOWN_LAYER
+from tests.integration.fleet import (
+    NODES,
+    NOTE,
+    POOLS,
+    TASKS,
+    Fleet,
+    publish,
+    running,
+    taken,
+    wait_for_more,
+)
+from tests.servers.project import Project
+from tests.servers.redis import RedisServer
+from tests.servers.waiting import wait_until
+
+pytestmark = pytest.mark.integration
+
+MANY = 300
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Project:
+    hosts = [{"address": server.url, "socket_timeout": 30}]
+    return Project(
+        tmp_path_factory.mktemp("public"),
+        CHANNEL_LAYERS={"default": {"BACKEND": UNKNOWN_LAYER, "CONFIG": {"hosts": hosts, **ROOMY}}},
+        CELERY_BROKER_URL="channels://",
+        CELERY_TASK_IGNORE_RESULT=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def app(project: Project) -> Iterator[Celery]:
+    """An app of this process that publishes to the workers."""
+    cq_transport.register()
+    with project.client() as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def fleet(project: Project) -> Iterator[Fleet]:
+    with running(project) as fleet:
+        yield fleet
+
+
+def test_the_layer_is_not_recognised(app: Celery) -> None:
+    with app.connection_for_write() as connection:
+        connection.connect()
+        assert connection.transport.layer.description == "UnknownLayer through its public calls"
+
+
+def test_competing_workers_lose_nothing(app: Celery, project: Project, fleet: Fleet) -> None:
+    ids = publish(app, MANY)
+
+    project.wait_recorded(ids, "run")
+
+    assert project.records().keys() == set(ids)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_tasks_run_once_without_competition(
+    app: Celery, project: Project, fleet: Fleet, pool: str
+) -> None:
+    ids = publish(app, MANY, queue=pool)
+
+    assert project.wait_recorded(ids, "run") == {key: ["run"] for key in ids}
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_tasks_publish_tasks(app: Celery, project: Project, fleet: Fleet, pool: str) -> None:
+    before = project.records().keys()
+    publish(app, 5, f"{TASKS}.spawn", 20, NOTE, queue=pool)
+
+    wait_for_more(project, before, 100)
+
+
+def test_remote_control(app: Celery, project: Project, fleet: Fleet) -> None:
+    control: Any = app.control
+    solo = {"destination": ["solo@test"], "reply": True, "timeout": 10}
+
+    replies = control.ping(timeout=10, limit=len(POOLS))
+    assert {node for reply in replies for node in reply} == NODES
+
+    (reply,) = control.add_consumer("added", **solo)
+    assert "ok" in reply["solo@test"]
+    project.wait_recorded(publish(app, 1, queue="added"), "run")
+
+
+@pytest.mark.parametrize("fault", ["cut connections", "flush", "restart"])
+def test_workers_go_on(
+    app: Celery, project: Project, fleet: Fleet, server: RedisServer, fault: str
+) -> None:
+    if fault == "restart":
+        server.stop()
+        server.start()
+    else:
+        with server.client() as client:
+            client.flushall() if fault == "flush" else client.client_kill_filter(_type="normal")
+
+    ids = {pool: publish(app, 10, queue=pool) for pool in POOLS}
+    for pool in POOLS:
+        project.wait_recorded(ids[pool], "run")
+    wait_until(lambda: len(app.control.ping(timeout=1, limit=len(POOLS))) == len(POOLS), 30)
+
+
+def test_terminated_workers_hand_back(
+    app: Celery, project: Project, fleet: Fleet, tmp_path: Path
+) -> None:
+    """The last case: it ends the fleet."""
+    gate = tmp_path / "gate"
+    ids = {name: publish(app, 80, f"{TASKS}.hold", str(gate), queue=name) for name in POOLS}
+    wait_until(lambda: all(project.records().keys() & set(one) for one in ids.values()))
+
+    for worker in fleet.values():
+        worker.signal(SIGTERM)
+    for worker in fleet.values():
+        worker.wait_log("Warm shutdown")
+    gate.touch()
+    assert {name: worker.wait() for name, worker in fleet.items()} == dict.fromkeys(POOLS, 0)
+
+    records = project.records()
+    for name, all_ids in ids.items():
+        begun, back = [key for key in all_ids if key in records], taken(app, name)
+        assert back, f"{name} has run everything"
+        assert sorted(begun + back) == sorted(all_ids)
