@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
-from time import monotonic, sleep
 from typing import Any
 
 from celery import states as celery_states
+from celery.app.task import Context
 from celery.backends.base import BaseBackend
 from celery.exceptions import TaskRevokedError
-from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import result_from_tuple
-from django.db import connections
 
 from cq_compat import chords, states
-from cq_compat.database import alias, own_connection
+from cq_compat.database import own_connection
 from cq_compat.dialects import dialect_of
-from cq_compat.encoding import decode_text, encode_text
+from cq_compat.encoding import decode_text, encode_text, storable
+from cq_compat.errbacks import is_called
 from cq_compat.guards import claim_of
 from cq_compat.mirror import Outcome, PublishingMirror, WorkingMirror
 from cq_compat.persistence import persist
-
-#: Seconds between two looks at a result that is waited for, at first and at most.
-FIRST_LOOK, LONGEST_LOOK = 0.005, 0.5
-#: Rows read by one statement.
-CHUNK = 500
-
-_COLUMNS = (
-    "id, state, result, content_type, traceback, children, finished_at, name, args, kwargs, "
-    "worker, retries, queue, parent_id, group_id"
-)
+from cq_compat.pruning import prune, prune_remains
+from cq_compat.results import Meta, Results
+from cq_compat.retention import rules
+from cq_compat.waiting import LONGEST_LOOK, ended, warn_of_own_transaction
 
 
 class CqBackend(BaseBackend):  # type: ignore[misc]
@@ -44,6 +36,11 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
     persistent = True
     supports_autoexpire = False
     supports_native_join = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        extended = self.app.conf.find_value_for_key("extended", "result")
+        self._results = Results(self.accept, extended=bool(extended))
 
     def as_uri(self, include_password: bool = False) -> str:
         """Return the backend's name."""
@@ -71,9 +68,9 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         state: str = celery_states.SUCCESS,
     ) -> None:
         """End a task with its result, and go on with its chord in the same transaction."""
-        keeps = store_result and not (request is not None and request.ignore_result)
-        encoded = self.encode_result(result, state) if keeps else None
-        outcome = self._outcome(encoded, state, None, request, keeps=keeps)
+        outcome = Outcome(state)
+        if _keeps_result(request, store_result):
+            outcome = self._outcome(self.encode_result(result, state), state, None, request)
         self._end(task_id, outcome, request, partial(self._part_done, request, state, result))
 
     def mark_as_failure(
@@ -133,117 +130,79 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
             return mirror.finish(claim, outcome)
         return mirror.progress(claim, outcome)
 
-    def _outcome(
-        self, encoded: Any, state: str, traceback: Any, request: Any, *, keeps: bool = True
-    ) -> Outcome:
-        result, content_type = encode_text(encoded, self.serializer) if keeps else (None, "")
-        children = self.current_task_children(request)
-        stored = encode_text(self.prepare_value(children), self.serializer)[0] if children else None
-        return Outcome(state, result, content_type, _text(traceback), stored)
+    def _outcome(self, encoded: Any, state: str, traceback: Any, request: Any) -> Outcome:
+        result, content_type = encode_text(encoded, self.serializer)
+        found = self.current_task_children(request)
+        children = encode_text(found, self.serializer)[0] if found else None
+        shown = None if traceback is None else storable(traceback)
+        return Outcome(state, result, content_type, shown, children)
+
+    def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
+        # What is published belongs to the transaction that ends the task. What is called is others'
+        # code: it waits for the commit, and sees the outcome.
+        called = [found for found in request.errbacks if is_called(self.app, found)]
+        published = [found for found in request.errbacks if found not in called]
+        call = super()._call_task_errbacks
+        if published:
+            call(_with_errbacks(request, published), exc, traceback)
+        if called:
+            later = partial(call, _with_errbacks(request, called), exc, traceback)
+            own_connection().on_commit(later)
 
     # Reading
 
-    def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
-        found = self._read([task_id])
-        return found.get(task_id) or {"status": celery_states.PENDING, "result": None}
+    def _get_task_meta_for(self, task_id: str) -> Meta:
+        found = self._results.read([task_id]).get(task_id)
+        if found is None or found["is_ignored"]:  # Celery knows no state without a result
+            return {"status": celery_states.PENDING, "result": None}
+        return self._decoded(found)
 
     def task_result_exists(self, task_id: str) -> bool:
         """Tell whether the task is known, be it pending or done."""
-        return bool(self._read([task_id]))
+        return self._results.exists(task_id)
 
     def get_many(
         self,
         task_ids: Iterable[str],
         timeout: float | None = None,
-        interval: float = LONGEST_LOOK,
+        interval: float | None = LONGEST_LOOK,
         no_ack: bool = True,
         on_message: Any = None,
         on_interval: Any = None,
         **kwargs: Any,
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the ids of tasks and what became of them, as they end."""
-        waiting = list(dict.fromkeys(task_ids))
-        looks = _looks(timeout, interval)
-        while waiting:
-            ended = self._read_ended(waiting)
-            waiting = [task_id for task_id in waiting if task_id not in ended]
-            for task_id, meta in ended.items():
-                if on_message is not None:
-                    on_message(meta)
-                yield task_id, meta
-            if waiting:
-                if on_interval is not None:
-                    on_interval()
-                next(looks)
+    ) -> Iterator[tuple[str, Meta]]:
+        """Yield the ids of tasks and what became of them, as they end.
+
+        Raises:
+            celery.exceptions.TimeoutError: some have not within ``timeout`` seconds.
+        """
+        for meta in ended(self._results, task_ids, timeout, interval, on_interval):
+            self._decoded(meta)
+            if on_message is not None:
+                on_message(meta)
+            yield meta["task_id"], meta
 
     def wait_for(
         self,
         task_id: str,
         timeout: float | None = None,
-        interval: float = LONGEST_LOOK,
+        interval: float | None = LONGEST_LOOK,
         no_ack: bool = True,
         on_interval: Any = None,
-    ) -> dict[str, Any]:
+    ) -> Meta:
         """Return what became of a task, once it has ended.
 
         Raises:
             celery.exceptions.TimeoutError: it has not within ``timeout`` seconds.
         """
         self._ensure_not_eager()
-        self._warn_of_own_transaction(task_id)
-        looks = _looks(timeout, interval)
-        while not (ended := self._read_ended([task_id])):
-            if on_interval is not None:
-                on_interval()
-            next(looks)
-        return ended[task_id]
+        warn_of_own_transaction(task_id)
+        found = ended(self._results, [task_id], timeout, interval, on_interval)
+        return self._decoded(next(found))
 
-    def _read_ended(self, task_ids: list[str]) -> dict[str, dict[str, Any]]:
-        return {
-            task_id: meta
-            for task_id, meta in self._read(task_ids).items()
-            if meta["status"] in self.READY_STATES
-        }
-
-    def _read(self, task_ids: list[str]) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        for start in range(0, len(task_ids), CHUNK):
-            chunk = task_ids[start : start + CHUNK]
-            rows = own_connection().fetch(
-                f"SELECT {_COLUMNS} FROM cq_task WHERE id IN ({', '.join(['%s'] * len(chunk))})",
-                chunk,
-            )
-            found |= {row[0]: self._meta(row) for row in rows}
-        return found
-
-    def _meta(self, row: tuple[Any, ...]) -> dict[str, Any]:
-        _, state, result, content_type, traceback, children, finished_at, *rest = row
-        meta = {
-            "task_id": row[0],
-            "status": state,
-            "result": decode_text(result, content_type, self.accept),
-            "traceback": traceback,
-            "children": decode_text(children, content_type or self.content_type, self.accept),
-            "date_done": _iso(finished_at),
-        }
-        names = ("name", "args", "kwargs", "worker", "retries", "queue", "parent_id", "group_id")
-        meta |= dict(zip(names, rest, strict=True))
-        decoded: dict[str, Any] = self.meta_from_decoded(meta)
+    def _decoded(self, meta: Meta) -> Meta:
+        decoded: Meta = self.meta_from_decoded(meta)
         return decoded
-
-    def _warn_of_own_transaction(self, task_id: str) -> None:
-        connection = connections[alias()]
-        if not connection.in_atomic_block or self.task_result_exists(task_id):
-            return
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM cq_task WHERE id = %s", [task_id])
-            if cursor.fetchone():
-                warnings.warn(
-                    f"Task {task_id} is sent when the transaction around this call commits, so "
-                    "waiting for its result here waits in vain. Call get() after the transaction.",
-                    RuntimeWarning,
-                    stacklevel=5,
-                )
 
     # Forgetting
 
@@ -253,11 +212,12 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         )
 
     def cleanup(self) -> None:
-        """Delete what ended longer ago than ``result_expires``; called by Celery's daily task."""
-        from cq_compat.retention import prune
-
+        """Delete what ended long ago, by ``CQ["RETENTION"]``, the tasks' options and
+        ``result_expires``; called by Celery's daily task.
+        """
+        prune(rules(self.app, self.expires or None))
         if self.expires:
-            prune(self.expires)
+            prune_remains(self.expires)
 
     # Groups and chords
 
@@ -313,22 +273,11 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
             self.on_chord_part_return(request, state, result)
 
 
-def _looks(timeout: float | None, longest: float) -> Iterator[None]:
-    """Sleep a little longer each time; raises ``TimeoutError`` when the time is over."""
-    deadline = None if timeout is None else monotonic() + timeout
-    pause = FIRST_LOOK
-    while True:
-        left = longest if deadline is None else deadline - monotonic()
-        if left <= 0:
-            raise CeleryTimeoutError("The operation timed out.")
-        sleep(min(pause, left))
-        pause = min(pause * 1.5, longest)
-        yield
+def _keeps_result(request: Any, store_result: bool) -> bool:
+    if request is None:
+        return store_result
+    return bool(request.chord) or (store_result and not request.ignore_result)
 
 
-def _iso(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _with_errbacks(request: Any, errbacks: list[Any]) -> Context:
+    return Context({**vars(request), "errbacks": errbacks})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +13,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 ON_DATABASE_DOWN = ("raise", "publish")
+#: Names of arguments and results that are not shown to everybody, as regular expressions.
+SECRETS = (
+    *("password", "passwd", "passphrase", "secret", "token", "key", "authorization"),
+    *("credential", "cookie", "signature"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,10 @@ class Settings:
             once, as Celery does: a worker may then see the task before what it is about.
         ON_DATABASE_DOWN: ``raise``, or ``publish`` without a row; the worker then makes one.
         MAX_DEATHS: deaths of workers that a task with late acknowledgement survives.
+        RETENTION: by state, how long finished tasks are kept: seconds, a ``timedelta``, or ``None``
+            for ever. States that are not named follow Celery's ``result_expires``.
+        REDACT: regular expressions; the admin hides what stands under a name that one of them
+            matches from users without the permission ``cq.view_arguments``.
     """
 
     DURABLE: bool = True
@@ -33,6 +45,8 @@ class Settings:
     SEND_ON_COMMIT: bool = True
     ON_DATABASE_DOWN: str = "raise"
     MAX_DEATHS: int = 3
+    RETENTION: Mapping[str, float | timedelta | None] = field(default_factory=dict)
+    REDACT: Sequence[str] = SECRETS
 
     @classmethod
     def read(cls) -> Settings:
@@ -42,7 +56,7 @@ class Settings:
             ImproperlyConfigured: an entry that there is not, or a value that means nothing.
         """
         given: dict[str, Any] = getattr(settings, "CQ", {})
-        known = {field.name for field in fields(cls)}
+        known = {entry.name for entry in fields(cls)}
         if unknown := set(given) - known:
             raise ImproperlyConfigured(
                 f"CQ has no entry {', '.join(map(repr, sorted(unknown)))}; "
@@ -65,6 +79,34 @@ class Settings:
             )
         if self.MAX_DEATHS < 1:
             raise ImproperlyConfigured("CQ['MAX_DEATHS'] must be 1 or more.")
+        for state, age in self.RETENTION.items():
+            if not is_age(age):
+                raise ImproperlyConfigured(
+                    f"CQ['RETENTION'][{state!r}] is {age!r}; it must be seconds, a timedelta, or "
+                    "None to keep such tasks for ever."
+                )
+        self._validate_patterns()
+
+    def _validate_patterns(self) -> None:
+        if isinstance(self.REDACT, str):
+            raise ImproperlyConfigured(
+                f"CQ['REDACT'] is {self.REDACT!r}; it must be a list of patterns."
+            )
+        for pattern in self.REDACT:
+            try:
+                re.compile(pattern)
+            except re.error as exc:
+                raise ImproperlyConfigured(
+                    f"CQ['REDACT'] has {pattern!r}, which is no regular expression: {exc}."
+                ) from exc
+
+
+def is_age(value: object) -> bool:
+    """Tell whether a value says how long something is kept."""
+    if isinstance(value, timedelta):
+        return value >= timedelta()
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value is None or (is_number and value >= 0)  # type: ignore[operator]
 
 
 #: Most seconds between two renewals of a lease.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -38,14 +38,21 @@ class Connection(Protocol):
     def vendor(self) -> str:
         """The kind of database, as Django names it."""
 
-    def execute(self, statement: str, params: Sequence[Any]) -> int:
-        """Run a statement and return how many rows it changed."""
+    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
+        """Run a statement and return how many rows it changed.
 
-    def fetch(self, statement: str, params: Sequence[Any]) -> list[Row]:
+        Args:
+            once: raise if the connection was cut, where the statement may have been run unheard.
+        """
+
+    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
         """Run a statement and return its rows."""
 
     def adapt_time(self, value: datetime | None) -> Any:
         """Return a time as the database stores it."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a block whose statements are run as one."""
 
     def on_commit(self, function: Callable[[], None]) -> None:
         """Call ``function`` when what was written is committed."""
@@ -70,13 +77,13 @@ class CallersConnection:
         """The kind of database."""
         return str(self._connection.vendor)
 
-    def execute(self, statement: str, params: Sequence[Any]) -> int:
+    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
         """Run a statement and return how many rows it changed."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement, params)
             return int(cursor.rowcount)
 
-    def fetch(self, statement: str, params: Sequence[Any]) -> list[Row]:
+    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
         """Run a statement and return its rows."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement, params)
@@ -85,6 +92,11 @@ class CallersConnection:
     def adapt_time(self, value: datetime | None) -> Any:
         """Return a time as the database stores it."""
         return self._connection.ops.adapt_datetimefield_value(value)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a block whose statements are run as one, a savepoint in the caller's own."""
+        block: AbstractContextManager[None] = transaction.atomic(using=self._alias)
+        return block
 
     def on_commit(self, function: Callable[[], None]) -> None:
         """Call ``function`` when the caller's transaction commits; at once where there is none."""
@@ -118,14 +130,14 @@ class OwnConnection:
         """The kind of database."""
         return str(self._ready().vendor)
 
-    def execute(self, statement: str, params: Sequence[Any]) -> int:
+    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
         """Run a statement and return how many rows it changed."""
-        changed: int = self._run(statement, params, lambda cursor: cursor.rowcount)
+        changed: int = self._run(statement, params, lambda cursor: cursor.rowcount, once)
         return changed
 
-    def fetch(self, statement: str, params: Sequence[Any]) -> list[Row]:
+    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
         """Run a statement and return its rows."""
-        rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()))
+        rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()), once)
         return rows
 
     def adapt_time(self, value: datetime | None) -> Any:
@@ -175,13 +187,15 @@ class OwnConnection:
                 except DatabaseError:
                     pass
 
-    def _run(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
+    def _run(
+        self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any], once: bool
+    ) -> Any:
         with self._lock:
             try:
                 return self._run_once(statement, params, answer)
             except LOST:
                 # A connection that has idled may have been cut; a transaction cannot be resumed.
-                if self._depth or not self._was_cut():
+                if once or self._depth or not self._was_cut():
                     raise
                 self.close()
                 return self._run_once(statement, params, answer)
@@ -226,7 +240,10 @@ class OwnConnection:
 
 
 def _connection_of_ones_own(alias: str) -> Any:
-    settings = connections.settings[alias]
+    settings = dict(connections.settings[alias])
+    # It is kept for as long as the process lives, so it is none of a pool's.
+    settings["OPTIONS"] = {**settings["OPTIONS"]}
+    settings["OPTIONS"].pop("pool", None)
     if _may_prepare(settings):
         # To plan a statement takes PostgreSQL three times as long as to run it.
         prepared = {"server_side_binding": True, "prepare_threshold": 5}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from django.db import IntegrityError
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -13,46 +15,65 @@ class Dialect:
     Args:
         now: the database's clock, in the form in which Django stores a time.
         later: that clock plus a parameter of seconds.
-        ignore: what ends an INSERT that is to leave a row of the same key alone.
+        moment: a parameter of a time, in the same form.
+        ignore: what ends an INSERT that is to leave a row of the same ``{key}`` alone.
         pairs: what stands around a list of pairs to make it a set of rows.
-    skip_locked: what lets a SELECT pass over rows that another transaction changes.
+        skip_locked: what lets a SELECT pass over rows that another transaction changes.
+        counts_ignored: whether an INSERT that left a row alone says so by its row count.
         has_returning: whether an UPDATE can return the rows that it changed.
     """
 
     now: str
     later: str
+    moment: str
     ignore: str
     pairs: str
     skip_locked: str
+    counts_ignored: bool
     has_returning: bool
 
 
 POSTGRESQL = Dialect(
     now="clock_timestamp()",
     later="(clock_timestamp() + %s * interval '1 second')",
-    ignore="ON CONFLICT (id) DO NOTHING",
+    moment="%s",
+    ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="({})",
     skip_locked="FOR UPDATE SKIP LOCKED",
+    counts_ignored=True,
     has_returning=True,
 )
 # One writer at a time, so nothing is ever locked when a statement runs.
 SQLITE = Dialect(
     now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
     later="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
-    ignore="ON CONFLICT (id) DO NOTHING",
+    moment="strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s)",
+    ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="(VALUES {})",
     skip_locked="",
+    counts_ignored=True,
     has_returning=sqlite3.sqlite_version_info >= (3, 35),
 )
 MYSQL = Dialect(
     now="UTC_TIMESTAMP(6)",
     later="TIMESTAMPADD(MICROSECOND, %s * 1000000, UTC_TIMESTAMP(6))",
-    ignore="ON DUPLICATE KEY UPDATE id = id",
+    moment="%s",
+    ignore="ON DUPLICATE KEY UPDATE {key} = {key}",
     pairs="({})",
     skip_locked="FOR UPDATE SKIP LOCKED",
+    counts_ignored=False,  # Django asks for rows found, not rows changed
     has_returning=False,
 )
 _DIALECTS = {"postgresql": POSTGRESQL, "sqlite": SQLITE, "mysql": MYSQL}
+
+
+#: What MySQL says of a row of a key that there is.
+_DUPLICATE = 1062
+
+
+def is_duplicate(error: IntegrityError) -> bool:
+    """Tell whether MySQL has refused a row because there is one of its key."""
+    return error.args[:1] == (_DUPLICATE,)
 
 
 def dialect_of(vendor: str) -> Dialect:

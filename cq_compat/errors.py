@@ -3,7 +3,9 @@
 CqError
 ├── DatabaseUnavailable   the tasks' database does not answer; nothing was published
 ├── TaskNotFinished       the operation is for finished tasks
-└── TaskFinished          the operation is for tasks that are not finished
+├── TaskFinished          the operation is for tasks that are not finished
+├── TaskClaimed           the operation is for tasks that wait for a worker
+└── MessageMissing        the row has no message that could be sent
 """
 
 from __future__ import annotations
@@ -23,3 +25,15 @@ class TaskNotFinished(CqError):
 
 class TaskFinished(CqError):
     """The task has ended already; retry it to run it again."""
+
+
+class TaskClaimed(CqError):
+    """The task waits for nothing that sending it again could bring: a worker has it, or its keeper
+    is to send it.
+    """
+
+
+class MessageMissing(CqError):
+    """The row was made without a message, by a broker or a version that kept none; publish the task
+    anew.
+    """

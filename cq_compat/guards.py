@@ -38,12 +38,23 @@ def _begin(on_task_init: Callable[[str, Any], None], task_id: str, task: Any) ->
     on_task_init(task_id, task)
     request = task.request
     claim = None if request.called_directly or request.is_eager else claim_of(request)
-    if claim is None or persist(partial(_start, claim, bool(task.acks_late))):
+    if claim is None or persist(Start(claim, acks_late=bool(task.acks_late))):
         return
     logger.warning("Task %s[%s] does not start: its claim was given to others.", task.name, task_id)
     # "Requeue" asks the consumer, which knows by the same row that the message may not go back.
     raise Reject("the claim on the task does not hold", requeue=True)
 
 
-def _start(claim: Claim, acks_late: bool) -> bool:
-    return WorkingMirror(own_connection()).start(claim, acks_late=acks_late)
+class Start:
+    """The start of one body, which may have to be written more than once."""
+
+    def __init__(self, claim: Claim, *, acks_late: bool) -> None:
+        self._claim = claim
+        self._acks_late = acks_late
+        self._again = False
+
+    def __call__(self) -> bool:
+        """Write it; tell whether the claim holds."""
+        again, self._again = self._again, True
+        mirror = WorkingMirror(own_connection())
+        return mirror.start(self._claim, acks_late=self._acks_late, again=again)

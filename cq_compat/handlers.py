@@ -24,5 +24,5 @@ def _on_worker_shutdown(**kwargs: Any) -> None:
     end_worker()
 
 
-def _on_task_postrun(task: Any, state: Any, **kwargs: Any) -> None:
-    settle_task(task, state)
+def _on_task_postrun(task: Any, state: Any, retval: Any, **kwargs: Any) -> None:
+    settle_task(task, state, retval)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from time import monotonic
 from uuid import UUID, uuid4
 
 from cq_compat.conf import HEARTBEAT, conf
-from cq_compat.database import own_connection
+from cq_compat.database import OwnConnection
 from cq_compat.dialects import dialect_of
 
 #: Part of a lease after which a worker that could not renew it takes no more tasks.
@@ -26,6 +27,9 @@ class Lease:
         self.hostname = hostname
         self.broker = broker
         self.owner: UUID = uuid4()
+        #: Its own, so that no claim that waits for a locked row holds a renewal up.
+        self.connection = OwnConnection()
+        self._turn = threading.Lock()
         self._begun = False
         self._renewed_at = 0.0
 
@@ -42,40 +46,42 @@ class Lease:
     def renew(self) -> None:
         """Make the lease last; a worker that was given up begins as another."""
         now = monotonic()  # before the statement: a slow one must not seem to have just begun
-        if not (self._begun and self._renew()):
-            self._begin()
-        self._renewed_at = now
+        with self._turn:  # two threads that find it given up must not begin as two workers
+            if not (self._begun and self._renew()):
+                self._begin()
+            self._renewed_at = max(now, self._renewed_at)
 
     def end(self) -> None:
         """Give the lease up: whatever the worker still owns is for others."""
         if self._begun:
             self._begun = False
-            now = dialect_of(own_connection().vendor).now
-            own_connection().execute(
-                f"UPDATE cq_worker SET lease_until = {now} WHERE id = %s", [_stored(self.owner)]
+            now = dialect_of(self.connection.vendor).now
+            self.connection.execute(
+                f"UPDATE cq_worker SET lease_until = {now} WHERE id = %s", [self._stored]
             )
+            self.connection.close()
 
     def _begin(self) -> None:
         self.owner = uuid4()
-        connection = own_connection()
+        connection = self.connection
         dialect = dialect_of(connection.vendor)
         connection.execute(
             "INSERT INTO cq_worker (id, hostname, pid, broker, started_at, seen_at, lease_until) "
             f"VALUES (%s, %s, %s, %s, {dialect.now}, {dialect.now}, {dialect.later})",
-            [_stored(self.owner), self.hostname, os.getpid(), self.broker, conf().LEASE],
+            [self._stored, self.hostname, os.getpid(), self.broker, conf().LEASE],
         )
         self._begun = True
 
     def _renew(self) -> bool:
-        connection = own_connection()
+        connection = self.connection
         dialect = dialect_of(connection.vendor)
         changed = connection.execute(
             f"UPDATE cq_worker SET seen_at = {dialect.now}, lease_until = {dialect.later} "
             "WHERE id = %s AND stopped_at IS NULL",
-            [conf().LEASE, _stored(self.owner)],
+            [conf().LEASE, self._stored],
         )
         return changed == 1
 
-
-def _stored(owner: UUID) -> object:
-    return owner if own_connection().vendor == "postgresql" else owner.hex
+    @property
+    def _stored(self) -> object:
+        return self.owner if self.connection.vendor == "postgresql" else self.owner.hex

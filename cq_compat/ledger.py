@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from celery import current_task
+from celery import current_app, current_task
 from django.db import Error as DjangoDatabaseError
 from kombu.log import get_logger
 
 from cq_compat import states
+from cq_compat.burial import bury
 from cq_compat.conf import conf
 from cq_compat.database import LOST, own_connection, publishing_connection
 from cq_compat.errors import DatabaseUnavailable
 from cq_compat.lease import Lease
 from cq_compat.mirror import Claim, Outcome, PublishingMirror, WorkingMirror
 from cq_compat.outbox import Waiting, outbox
+from cq_compat.persistence import persist
 from cq_compat.records import HEADER, Record, is_task, record_of
-from cq_transport.envelope import Envelope
+from cq_transport.envelope import Envelope, to_text
 from cq_transport.errors import LedgerUnavailable
 from cq_transport.layers.base import TaskLayer
 from cq_transport.ledger import Outgoing
@@ -34,6 +36,7 @@ class RowLedger:
     def __init__(self) -> None:
         #: The lease of the worker that this process is, if it is one.
         self.lease: Lease | None = None
+        self._may_own_unheard = False
 
     # Publishing
 
@@ -61,8 +64,10 @@ class RowLedger:
             ) from exc
 
     def _record(self, message: Outgoing, layer: TaskLayer) -> bool:
-        connection = publishing_connection()
-        mirror, record = PublishingMirror(connection), record_of(message)
+        record = record_of(message)
+        # What a task says of itself must not depend on its transaction, which retry() may undo.
+        connection = own_connection() if _is_running(record.id) else publishing_connection()
+        mirror = PublishingMirror(connection)
         sends = conf().SEND_ON_COMMIT or record.waits
         run: int | None = 0
         if not mirror.record(record, sent=not sends):
@@ -79,7 +84,7 @@ class RowLedger:
         # A task that publishes its own id anew, by retry() or replace(), runs once more.
         request = getattr(current_task, "request", None)
         if request is None or request.id != record.id:
-            return None
+            return mirror.republish(record)
         claim = Claim.read(record.id, request.get(HEADER))
         if claim is None:
             return None
@@ -103,8 +108,10 @@ class RowLedger:
                 lease.renew()
             claims = self._claim(lease, broker, tasks)
         except DjangoDatabaseError as exc:
+            self._may_own_unheard = True
             own_connection().close()
             raise LedgerUnavailable(f"the tasks' database does not answer: {exc}") from exc
+        self._may_own_unheard = False
         return [not _is_kept(found) or _stamp(found, claims) for found in envelopes]
 
     def _claim(self, lease: Lease, broker: str, tasks: list[Envelope]) -> dict[str, Claim]:
@@ -113,7 +120,8 @@ class RowLedger:
         if unknown:
             self._adopt(broker, unknown)
         wanted = [(str(found["headers"]["id"]), _run_of(found)) for found in tasks]
-        claims = mirror.claim(wanted, lease.owner, lease.hostname)
+        again = self._may_own_unheard
+        claims = mirror.claim(wanted, lease.owner, lease.hostname, again=again)
         return {claim.task_id: claim for claim in claims}
 
     def _adopt(self, broker: str, envelopes: list[Envelope]) -> None:
@@ -130,15 +138,49 @@ class RowLedger:
             mirror.record(record_of(foreign), sent=True)
 
     def hand_back(self, envelope: Envelope) -> bool:
-        """Give up the claim on a message; tell whether it may run elsewhere."""
+        """Give up the claim on a message; tell whether it may run elsewhere. A task whose body has
+        died too often ends here.
+        """
         claim = _unstamp(envelope)
-        return claim is None or WorkingMirror(own_connection()).hand_back(claim)
+        if claim is None:
+            return True
+        give = partial(self._hand_back, claim, envelope)
+        try:
+            return give() if _is_stopping() else persist(give)
+        except LOST as exc:
+            logger.warning("Task %s stays with this worker's lease: %s", claim.task_id, exc)
+            return False
+
+    def _hand_back(self, claim: Claim, envelope: Envelope) -> bool:
+        mirror, most = WorkingMirror(own_connection()), conf().MAX_DEATHS
+        if mirror.hand_back(claim, most):
+            return True
+        last = mirror.die(claim, most)
+        if last is not None:
+            bury(current_app, last, to_text(envelope), self.lease.hostname if self.lease else "")
+        return False
 
     def reject(self, envelope: Envelope) -> None:
         """End the task of a message that was refused for good."""
         claim = _unstamp(envelope)
         if claim is not None:
-            WorkingMirror(own_connection()).finish(claim, Outcome(states.REJECTED))
+            persist(partial(_reject, claim))
+
+
+def _reject(claim: Claim) -> bool:
+    return WorkingMirror(own_connection()).finish(claim, Outcome(states.REJECTED))
+
+
+def _is_running(task_id: str) -> bool:
+    request = getattr(current_task, "request", None)
+    return request is not None and request.id == task_id
+
+
+def _is_stopping() -> bool:
+    # A worker that stops does not wait for the database: its lease ends, others see to the rest.
+    from celery.worker import state as worker_state  # publishers need not load the worker
+
+    return worker_state.should_stop is not None or worker_state.should_terminate is not None
 
 
 def _is_broadcast(message: Outgoing, layer: TaskLayer) -> bool:

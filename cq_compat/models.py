@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from cq_compat import states
 from cq_compat.fields import KeyField
-from cq_compat.querysets import TaskQuerySet, WorkerQuerySet
+from cq_compat.querysets import TaskManager, WorkerManager
+from cq_compat.verbs import TaskVerbs
 
 
 class Worker(models.Model):
@@ -25,7 +26,7 @@ class Worker(models.Model):
     lease_until = models.DateTimeField(_("lease until"), db_index=True)
     stopped_at = models.DateTimeField(_("stopped at"), null=True)
 
-    objects = WorkerQuerySet.as_manager()
+    objects = WorkerManager()
 
     class Meta:
         verbose_name = _("worker")
@@ -36,7 +37,7 @@ class Worker(models.Model):
         return self.hostname
 
 
-class Task(models.Model):
+class Task(TaskVerbs, models.Model):
     """A task: its message, its state, its result, and who may change them."""
 
     id = KeyField(primary_key=True, max_length=255, editable=False)
@@ -90,7 +91,7 @@ class Task(models.Model):
     # The last state if it is not SUCCESS: indexed in place of `state`, which changes too often.
     ended_as = models.CharField(max_length=50, null=True, editable=False)
 
-    objects = TaskQuerySet.as_manager()
+    objects = TaskManager()
 
     class Meta:
         verbose_name = _("task")

@@ -1,17 +1,69 @@
-"""What an operator does with tasks: every verb is one guarded statement."""
+"""What an operator does with tasks.
+
+Each verb takes ids, is one guarded statement for a thousand of them, and returns the ids of those
+that it changed; the others were in a state that it is not for. ``Task.objects`` has the same verbs
+for a queryset, and a ``Task`` for itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from celery import current_app
 from celery.backends.base import BaseBackend
 from celery.exceptions import TaskRevokedError
+from django.db import transaction
 
 from cq_compat import states
-from cq_compat.database import CallersConnection
+from cq_compat.database import CallersConnection, alias
 from cq_compat.encoding import encode_text
 from cq_compat.mirror import Outcome, PublishingMirror
+from cq_compat.termination import tell_workers
+from cq_compat.walk import CHUNK
+
+
+def retry(task_ids: Sequence[str]) -> list[str]:
+    """Let finished tasks run once more from the beginning, with all of their retries.
+
+    A worker's keeper sends them; neither a worker nor the layer needs to be there now.
+    """
+    return _in_chunks(task_ids, lambda mirror, ids: mirror.requeue(ids))
+
+
+def requeue(task_ids: Sequence[str]) -> list[str]:
+    """Send the messages of tasks again that were sent and that no worker has: more than one copy of
+    a message does no harm.
+    """
+    return _in_chunks(task_ids, lambda mirror, ids: mirror.resend(ids))
+
+
+def revoke(
+    task_ids: Sequence[str],
+    reason: str = "revoked",
+    *,
+    terminate: bool = False,
+    signal: str = "SIGTERM",
+) -> list[str]:
+    """End tasks that have not ended: they will not start, and what a body that runs returns is
+    refused.
+
+    Args:
+        terminate: also end the bodies that run, once the transaction is committed. If the layer is
+            away they run on, for nothing.
+        signal: what their processes get.
+    """
+    outcome = revoked(reason)
+    changed = _in_chunks(task_ids, lambda mirror, ids: mirror.revoke(ids, outcome))
+    if changed:
+        tell = partial(tell_workers, changed, terminate=terminate, signal=signal)
+        transaction.on_commit(tell, using=alias())
+    return changed
+
+
+def forget(task_ids: Sequence[str]) -> list[str]:
+    """Delete finished tasks with their results."""
+    return _in_chunks(task_ids, lambda mirror, ids: mirror.forget(ids))
 
 
 def revoked(reason: str) -> Outcome:
@@ -21,11 +73,12 @@ def revoked(reason: str) -> Outcome:
     return Outcome(states.REVOKED, *encode_text(exception, backend.serializer))
 
 
-def revoke(task_ids: Sequence[str], reason: str = "revoked") -> int:
-    """End tasks that have not; return how many that were."""
-    return len(PublishingMirror(CallersConnection()).revoke(list(task_ids), revoked(reason)))
-
-
-def retry(task_ids: Sequence[str]) -> int:
-    """Let finished tasks run once more; return how many will."""
-    return len(PublishingMirror(CallersConnection()).requeue(list(task_ids)))
+def _in_chunks(
+    task_ids: Sequence[str], verb: Callable[[PublishingMirror, list[str]], list[str]]
+) -> list[str]:
+    changed: list[str] = []
+    for start in range(0, len(task_ids), CHUNK):
+        with transaction.atomic(using=alias()):
+            chunk = list(task_ids[start : start + CHUNK])
+            changed += verb(PublishingMirror(CallersConnection()), chunk)
+    return changed

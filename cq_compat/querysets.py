@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from itertools import islice
 from typing import Any
 
 from django.db import models
 from django.db.models.functions import Now
 
 from cq_compat import states
-
-#: Rows changed or deleted by one statement.
-CHUNK = 1000
 
 
 class TaskQuerySet(models.QuerySet[Any]):
@@ -33,41 +29,42 @@ class TaskQuerySet(models.QuerySet[Any]):
 
     def failed(self) -> TaskQuerySet:
         """Return tasks that have ended without a result."""
-        return self.finished().exclude(state__in=[states.SUCCESS, states.IGNORED])
+        return self.filter(ended_as__isnull=False).exclude(ended_as=states.IGNORED)
 
     def older_than(self, age: timedelta) -> TaskQuerySet:
         """Return tasks that ended longer ago than ``age``, by the database's clock."""
         return self.filter(finished_at__lt=Now() - age)
 
-    def revoke(self, reason: str = "revoked") -> int:
-        """End tasks that have not: they will not start, and what a body that runs already returns
-        is refused. Return how many that were.
-        """
-        from cq_compat.operations import revoke
-
-        return sum(revoke(ids, reason) for ids in self._chunks())
-
     def retry(self) -> int:
         """Let finished tasks run once more from the beginning; return how many will."""
         from cq_compat.operations import retry
 
-        return sum(retry(ids) for ids in self.finished()._chunks())
+        return self._each(retry)
 
     def requeue(self) -> int:
         """Send the messages of waiting tasks again; return how many will be sent."""
-        return self.waiting().exclude(message="").update(sent_at=None, due_at=Now())
+        from cq_compat.operations import requeue
+
+        return self._each(requeue)
+
+    def revoke(
+        self, reason: str = "revoked", *, terminate: bool = False, signal: str = "SIGTERM"
+    ) -> int:
+        """End tasks that have not: they will not start, and what a body that runs already returns
+        is refused; with ``terminate`` it is ended. Return how many that were.
+        """
+        from cq_compat.operations import revoke
+
+        return self._each(lambda ids: revoke(ids, reason, terminate=terminate, signal=signal))
 
     def forget(self) -> int:
-        """Delete finished tasks with their results, some at a time; return how many there were."""
-        return sum(
-            self.model._base_manager.using(self.db).filter(pk__in=ids).finished().delete()[0]
-            for ids in self.finished()._chunks()
-        )
+        """Delete finished tasks with their results; return how many there were."""
+        from cq_compat.operations import forget
 
-    def _chunks(self) -> Iterator[list[str]]:
-        ids = iter(list(self.values_list("pk", flat=True)))
-        while chunk := list(islice(ids, CHUNK)):
-            yield chunk
+        return self._each(forget)
+
+    def _each(self, verb: Callable[[Sequence[str]], list[str]]) -> int:
+        return len(verb(list(self.values_list("pk", flat=True))))
 
 
 class WorkerQuerySet(models.QuerySet[Any]):
@@ -80,3 +77,15 @@ class WorkerQuerySet(models.QuerySet[Any]):
     def dead(self) -> WorkerQuerySet:
         """Return workers that have stopped, or are not heard of any more."""
         return self.exclude(pk__in=self.alive())
+
+
+class _Manager(models.Manager[Any]):
+    def get_queryset(self) -> models.QuerySet[Any]:
+        """Return the rows of the database that has the tasks, which is not always the default."""
+        from cq_compat.database import alias
+
+        return super().get_queryset().using(alias())
+
+
+TaskManager = _Manager.from_queryset(TaskQuerySet, "TaskManager")
+WorkerManager = _Manager.from_queryset(WorkerQuerySet, "WorkerManager")

@@ -8,7 +8,8 @@ from typing import Any
 
 from celery.utils.time import maybe_iso8601
 
-from cq_transport.envelope import Envelope, to_text
+from cq_compat.encoding import storable
+from cq_transport.envelope import Envelope, from_text, to_text
 from cq_transport.ledger import Outgoing
 
 #: The header in which a message carries its run and, once claimed, the claim.
@@ -55,6 +56,12 @@ def is_task(envelope: Envelope) -> bool:
     return bool(headers.get("id")) and isinstance(headers.get("task"), str)
 
 
+def nesting_of(message: str) -> int:
+    """Return how many times the task of a stored message was replaced; 0 if there is no message."""
+    headers = from_text(message)["headers"] if message else {}
+    return int(headers.get("replaced_task_nesting") or 0)
+
+
 def record_of(message: Outgoing) -> Record:
     """Read a task message.
 
@@ -67,8 +74,8 @@ def record_of(message: Outgoing) -> Record:
     return Record(
         id=str(headers["id"]),
         name=headers["task"],
-        args=headers.get("argsrepr") or "",
-        kwargs=headers.get("kwargsrepr") or "",
+        args=storable(headers.get("argsrepr") or ""),
+        kwargs=storable(headers.get("kwargsrepr") or ""),
         broker=message.broker,
         exchange=message.exchange,
         queue=message.routing_key,

@@ -24,6 +24,8 @@ WAITING = "WAITING"
 
 #: States in which a task stays until an operator runs it again.
 FINISHED = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED, IGNORED})
+#: Those of them that are an outcome.
+SETTLED = FINISHED - {IGNORED}
 #: States in which a task waits for a worker.
 CLAIMABLE = frozenset({PENDING, RETRY})
 CHOICES = (PENDING, RECEIVED, STARTED, RETRY, WAITING, SUCCESS, FAILURE, REVOKED, REJECTED, IGNORED)
@@ -48,12 +50,16 @@ class Transition:
 TRANSITIONS: dict[str, Transition] = {
     "record": Transition(PENDING, "publisher, in the caller's transaction", "no row of that id"),
     "rerun": Transition(PENDING, "the running task", "fence, run, not finished; run + 1"),
+    "republish": Transition(PENDING, "whoever has its id", "not settled or never sent; run + 1"),
+    "store": Transition(None, "whoever has its id", "not settled"),
     "mark_sent": Transition(None, "publisher or keeper, after the send", "run, no owner"),
     "claim": Transition(RECEIVED, "worker", "run, no owner, not finished, lease; fence + 1"),
     "start": Transition(STARTED, "pool child, before the body", "fence, owner, lease, RECEIVED"),
     "progress": Transition(None, "pool child", "fence, run, not finished"),
     "finish": Transition(SUCCESS, "pool child or worker", "fence, run, not finished"),
-    "hand_back": Transition(PENDING, "worker at shutdown", "fence, owner, not begun or late"),
+    "put_off": Transition(RECEIVED, "pool child, after Reject", "fence, owner, not finished"),
+    "hand_back": Transition(PENDING, "worker", "fence, owner, not begun or late; unsent"),
+    "die": Transition(None, "worker", "fence, owner, begun, last death; fence + 1"),
     "reap": Transition(PENDING, "keeper", "the owner's lease is over; fence + 1"),
     "bury": Transition(FAILURE, "keeper", "the owner's lease is over; fence + 1"),
     "revoke": Transition(REVOKED, "worker, keeper, operator", "not finished; fence + 1"),

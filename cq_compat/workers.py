@@ -16,6 +16,7 @@ from cq_compat.lease import Lease
 from cq_compat.ledger import ledger
 from cq_compat.mirror import Claim, WorkingMirror
 from cq_compat.persistence import persist
+from cq_compat.termination import register_command
 from cq_transport import current_ledger
 from cq_transport.options import SCHEME, Address
 
@@ -33,6 +34,7 @@ def begin_worker(worker: Any) -> None:
         ledger.lease = Lease(worker.hostname, str(Address.parse(url)))
         guard_starts(worker.app)
         worker.app.steps["consumer"].add(Keeping)
+        register_command()
 
 
 class Keeping(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -68,15 +70,30 @@ def end_worker() -> None:
             logger.warning("The lease could not be given up and runs out by itself: %s", exc)
 
 
-def settle_task(task: Any, state: Any) -> None:
+def settle_task(task: Any, state: Any, retval: Any) -> None:
     """End the row of a task that has ended without an outcome: Celery stores none for ``Ignore``,
     and a backend other than ``cq`` stores it elsewhere.
     """
     claim = claim_of(task.request)
     if claim is None or state is None or state == celery_states.RETRY:
         return
-    if state == celery_states.IGNORED or not _stores_rows(task):
+    if state == celery_states.REJECTED:
+        _settle_rejected(task, claim, retval)
+    elif state == celery_states.IGNORED or not _stores_rows(task):
         persist(partial(_settle, claim, state))
+
+
+def _settle_rejected(task: Any, claim: Claim, reject: Any) -> None:
+    # The worker's main process sees to the message, and so to the row; but a message that was
+    # acknowledged before the body cannot go back.
+    if task.acks_late:
+        persist(partial(_put_off, claim))
+    elif getattr(reject, "requeue", False):
+        persist(partial(_settle, claim, celery_states.REJECTED))
+
+
+def _put_off(claim: Claim) -> bool:
+    return WorkingMirror(own_connection()).put_off(claim)
 
 
 def _settle(claim: Claim, state: str) -> bool:

@@ -66,7 +66,7 @@ class Leadership:
         )
         if known:
             return False
-        ignore = dialect_of(self._connection.vendor).ignore.replace("id", "broker")
+        ignore = dialect_of(self._connection.vendor).ignore.format(key="broker")
         self._connection.execute(
             f"INSERT INTO cq_layer (broker, epoch) VALUES (%s, '') {ignore}", [self._lease.broker]
         )

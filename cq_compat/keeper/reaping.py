@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from celery import Celery
-from celery.app.task import Context
-from celery.exceptions import WorkerLostError
 from kombu.log import get_logger
-from kombu.serialization import loads
 
-from cq_compat import states
-from cq_compat.backend import CqBackend
+from cq_compat.burial import bury
 from cq_compat.conf import conf
 from cq_compat.database import OwnConnection
 from cq_compat.lease import Lease
 from cq_compat.mirror import Claim, KeepingMirror, Orphan
 from cq_compat.operations import revoked
-from cq_compat.records import HEADER
-from cq_transport.envelope import from_text
 
 logger = get_logger(__name__)
 
@@ -38,32 +30,26 @@ class Reaping:
 
     def run_once(self) -> bool:
         """Release or bury a batch of orphans."""
+        buried: list[tuple[Orphan, Claim]] = []
         with self._connection.transaction():
             mirror = KeepingMirror(self._connection)
             orphans = mirror.orphans(BATCH)
             for orphan in orphans:
-                self._decide(mirror, orphan)
+                if orphan.may_run_again(conf().MAX_DEATHS):
+                    self._release(mirror, orphan)
+                elif (claim := mirror.take_over(orphan, self._lease.owner)) is not None:
+                    buried.append((orphan, claim))
+        # Afterwards, because others must see the claim: if this process dies meanwhile, the tasks
+        # are a dead worker's once more.
+        for orphan, claim in buried:
+            bury(self._app, claim, orphan.message, orphan.worker)
         return len(orphans) == BATCH
 
-    def _decide(self, mirror: KeepingMirror, orphan: Orphan) -> None:
-        begun = orphan.state != states.RECEIVED
-        if begun and (not orphan.acks_late or orphan.deaths + 1 >= conf().MAX_DEATHS):
-            claim = mirror.take_over(orphan, self._lease.owner)
-            if claim is not None:
-                self._bury(orphan, claim)
-        elif mirror.release(orphan):
+    def _release(self, mirror: KeepingMirror, orphan: Orphan) -> None:
+        if mirror.release(orphan):
             logger.warning(
                 "Task %s was with %s, which is gone, and is sent again.", orphan.id, orphan.worker
             )
-
-    def _bury(self, orphan: Orphan, claim: Claim) -> None:
-        logger.error("Task %s has ended with its worker %s.", orphan.id, orphan.worker)
-        error = WorkerLostError(f"Worker {orphan.worker} was lost while it ran the task.")
-        request = _request(orphan, claim)
-        backend: Any = self._app.backend
-        if not isinstance(backend, CqBackend):
-            CqBackend(self._app).mark_as_failure(orphan.id, error, request=request)
-        backend.mark_as_failure(orphan.id, error, request=request)
 
 
 class Expiring:
@@ -81,21 +67,3 @@ class Expiring:
         if expired:
             mirror.revoke(expired, revoked("expired"))
         return len(expired) == BATCH
-
-
-def _request(orphan: Orphan, claim: Claim) -> Context:
-    """Return the task's request as its worker had it."""
-    envelope = from_text(orphan.message)
-    args, kwargs, embed = loads(
-        envelope["body"],
-        envelope.get("content-type"),
-        envelope.get("content-encoding"),
-        accept={envelope.get("content-type")},
-    )
-    info = envelope["properties"].get("delivery_info") or {}
-    return Context(
-        {**envelope["headers"], HEADER: claim.header(), "delivery_info": info, **(embed or {})},
-        args=args,
-        kwargs=kwargs,
-        called_directly=False,
-    )

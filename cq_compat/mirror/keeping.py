@@ -13,6 +13,8 @@ from cq_compat.mirror.table import LIVE, OPEN, marks
 
 #: Owners looked at in one pass.
 _OWNERS = 100
+#: Seconds after the end of a lease in which a last claim may still appear.
+GRACE = 60.0
 
 
 class Due(NamedTuple):
@@ -40,6 +42,18 @@ class Orphan(NamedTuple):
     deaths: int
     message: str
     worker: str
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its body had begun."""
+        return bool(self.state != states.RECEIVED)
+
+    def may_run_again(self, max_deaths: int) -> bool:
+        """Tell whether it may run elsewhere: it had not begun, or it is acknowledged late and has
+        not died too often.
+        """
+        survives: bool = self.acks_late and self.deaths + 1 < max_deaths
+        return survives or not self.has_begun
 
 
 class KeepingMirror(PublishingMirror):
@@ -102,7 +116,7 @@ class KeepingMirror(PublishingMirror):
         return self.update_one(
             f"state = '{states.PENDING}', owner_id = NULL, fence = fence + 1, sent_at = NULL, "
             f"due_at = {self.now}, deaths = deaths + %s",
-            [int(orphan.state != states.RECEIVED)],
+            [int(orphan.has_begun)],
             f"id = %s AND fence = %s AND {OPEN}",
             [orphan.id, orphan.fence],
         )
@@ -136,8 +150,11 @@ class KeepingMirror(PublishingMirror):
         )
 
     def _retire(self, worker_ids: Sequence[Any]) -> None:
+        # Not as long as it has rows, which somebody else may have locked, nor while a claim that it
+        # made at the last moment may still be under way: nobody looks at it afterwards.
         self.connection.execute(
             f"UPDATE cq_worker SET stopped_at = {self.now} WHERE id IN ({marks(worker_ids)}) "
-            f"AND lease_until < {self.now}",
-            list(worker_ids),
+            f"AND lease_until < {self.later} AND NOT EXISTS (SELECT 1 FROM cq_task t "
+            f"WHERE t.owner_id = cq_worker.id AND t.{LIVE})",
+            [*worker_ids, -GRACE],
         )

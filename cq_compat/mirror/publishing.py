@@ -8,8 +8,8 @@ from typing import Any
 from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.outcomes import Outcome
-from cq_compat.mirror.table import OPEN, TaskTable, flat, marks
-from cq_compat.records import Record
+from cq_compat.mirror.table import OPEN, UNSETTLED, TaskTable, flat, marks
+from cq_compat.records import Record, nesting_of
 
 _NEW: dict[str, Any] = {
     "run": 0,
@@ -60,6 +60,26 @@ class PublishingMirror(TaskTable):
         )
         return claim.run + 1 if held else None
 
+    def republish(self, record: Record) -> int | None:
+        """Let a task run by another's message: the last of those that ``replace()`` put in a task's
+        place has its id, as has a task that was failed before it was published. Return the new
+        run, ``None`` if the row waits for no such message.
+        """
+        waits = f"({UNSETTLED} OR message = '')"
+        found = self.select("run, message", f"id = %s AND {waits}", [record.id])
+        if not found or (found[0][1] and nesting_of(found[0][1]) >= record.replaced):
+            return None
+        columns = {**dict.fromkeys(_OUTCOME), **self._columns(record)}
+        sets = "".join(f"{name} = %s, " for name in columns)
+        changed = self.update_one(
+            f"{sets}state = '{states.PENDING}', run = run + 1, fence = fence + 1, due_at = "
+            f"{self.later}",
+            [*columns.values(), record.delay],
+            f"id = %s AND run = %s AND {waits}",
+            [record.id, found[0][0]],
+        )
+        return int(found[0][0]) + 1 if changed else None
+
     def mark_sent(self, sent: Sequence[tuple[str, int]]) -> int:
         """Note that messages, by id and run, were given to the layer; return how many rows
         changed. Those that a worker has claimed meanwhile need no note.
@@ -72,16 +92,14 @@ class PublishingMirror(TaskTable):
         )
 
     def store(self, task_id: str, outcome: Outcome) -> bool:
-        """Store the state of a task whose row nobody has claimed, or that has none; tell whether
-        it was not finished.
-        """
+        """Store the state of a task by its id alone; tell whether its outcome was not settled."""
         ends = outcome.state in states.FINISHED
         finished, ended_as = (self.now, outcome.ended_as) if ends else ("NULL", None)
         changed = self.update_one(
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
             f"ended_as = %s, finished_at = {finished}",
             [*outcome, ended_as],
-            f"id = %s AND {OPEN}",
+            f"id = %s AND {UNSETTLED}",
             [task_id],
         )
         stored = {**outcome._asdict(), "ended_as": ended_as}
@@ -129,11 +147,12 @@ class PublishingMirror(TaskTable):
         )
         return [row[0] for row in rows]
 
-    def forget(self, task_ids: Sequence[str]) -> int:
-        """Delete finished tasks with their results; return how many there were."""
-        return self.connection.execute(
-            f"DELETE FROM cq_task WHERE id IN ({marks(task_ids)}) AND NOT ({OPEN})", list(task_ids)
-        )
+    def forget(self, task_ids: Sequence[str]) -> list[str]:
+        """Delete finished tasks with their results; return the ids of those that there were."""
+        guard = f"id IN ({marks(task_ids)}) AND NOT ({OPEN})"
+        found = self.select("id", guard, task_ids, self.dialect.skip_locked)
+        self.connection.execute(f"DELETE FROM cq_task WHERE {guard}", list(task_ids))
+        return [row[0] for row in found]
 
     def _columns(self, record: Record) -> dict[str, Any]:
         adapt = self.connection.adapt_time

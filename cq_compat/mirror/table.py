@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
-from cq_compat.database import Connection, OwnConnection, Row
-from cq_compat.dialects import dialect_of
+from django.db import IntegrityError
+
+from cq_compat import states
+from cq_compat.database import Connection, Row
+from cq_compat.dialects import dialect_of, is_duplicate
 
 #: Not finished: what keepers look for, in the words of the indexes of what is not finished.
 LIVE = "finished_at IS NULL"
 #: The same for rows that are named by their ids. Without statistics PostgreSQL would take the index
 #: of what is not finished for a short one, and read all of a backlog to find eight rows.
 OPEN = "CASE WHEN finished_at IS NULL THEN 1 ELSE 0 END = 1"
+#: Without an outcome for good. A body that raises ``Ignore`` has finished its row so, and leaves
+#: the outcome to others: to those that ``replace()`` put in its place, or to whoever stores one.
+UNSETTLED = f"state NOT IN ({', '.join(repr(state) for state in sorted(states.SETTLED))})"
 Params = Sequence[Any]
 
 
@@ -39,26 +44,48 @@ class TaskTable:
         """Insert a row; tell whether there was none of that id."""
         names = ", ".join([*values, *expressions])
         marks_ = ", ".join([*["%s"] * len(values), *expressions.values()])
-        statement = f"INSERT INTO cq_task ({names}) VALUES ({marks_}) {self.dialect.ignore}"
-        return self.connection.execute(statement, list(values.values())) == 1
+        ignore = self.dialect.ignore.format(key="id") if self.dialect.counts_ignored else ""
+        statement = f"INSERT INTO cq_task ({names}) VALUES ({marks_}) {ignore}"
+        try:
+            return self.connection.execute(statement, list(values.values())) == 1
+        except IntegrityError as exc:
+            if not is_duplicate(exc):
+                raise
+            return False
 
-    def update(self, sets: str, values: Params, guard: str, params: Params) -> int:
-        """Change the rows that meet the guard and return how many they are."""
+    def update(
+        self, sets: str, values: Params, guard: str, params: Params, *, once: bool = False
+    ) -> int:
+        """Change the rows that meet the guard and return how many they are.
+
+        Args:
+            once: whether the guard fails when the statement is run once more, so that a lost answer
+                is the caller's to deal with.
+        """
         statement = f"UPDATE cq_task SET {sets} WHERE {guard}"
-        return self.connection.execute(statement, [*values, *params])
+        return self.connection.execute(statement, [*values, *params], once=once)
 
-    def update_one(self, sets: str, values: Params, guard: str, params: Params) -> bool:
+    def update_one(
+        self, sets: str, values: Params, guard: str, params: Params, *, once: bool = False
+    ) -> bool:
         """Change one row; tell whether the guard held."""
-        return self.update(sets, values, guard, params) == 1
+        return self.update(sets, values, guard, params, once=once) == 1
 
     def update_returning(
-        self, sets: str, values: Params, guard: str, params: Params, columns: str
+        self,
+        sets: str,
+        values: Params,
+        guard: str,
+        params: Params,
+        columns: str,
+        *,
+        once: bool = False,
     ) -> list[Row]:
         """Change the rows that meet the guard and return what they have become."""
         if self.dialect.has_returning:
             statement = f"UPDATE cq_task SET {sets} WHERE {guard} RETURNING {columns}"
-            return self.connection.fetch(statement, [*values, *params])
-        with self._transaction():
+            return self.connection.fetch(statement, [*values, *params], once=once)
+        with self.connection.transaction():
             found = self.select("id", guard, params, f"{self.dialect.skip_locked}")
             if not found:
                 return []
@@ -84,10 +111,6 @@ class TaskTable:
         """Return an id as the database has it."""
         found = value if isinstance(value, UUID) else UUID(value)
         return found if self.connection.vendor == "postgresql" else found.hex
-
-    def _transaction(self) -> AbstractContextManager[None]:
-        own = self.connection
-        return own.transaction() if isinstance(own, OwnConnection) else nullcontext()
 
 
 def marks(values: Sequence[Any]) -> str:

@@ -3,39 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.outcomes import Outcome
-from cq_compat.mirror.table import OPEN, TaskTable, flat
+from cq_compat.mirror.table import OPEN, TaskTable, flat, marks
+from cq_compat.records import PUBLISHER_TIME
 
 
 class WorkingMirror(TaskTable):
     """The verbs of workers; all but ``claim`` need a claim that holds."""
 
-    def claim(self, wanted: Sequence[tuple[str, int]], owner: UUID, worker: str) -> list[Claim]:
-        """Claim tasks, by id and run, for a worker whose lease is valid; return what it got."""
+    def claim(
+        self,
+        wanted: Sequence[tuple[str, int]],
+        owner: UUID,
+        worker: str,
+        *,
+        again: bool = False,
+    ) -> list[Claim]:
+        """Claim tasks, by id and run, for a worker whose lease is valid; return what it got.
+
+        Args:
+            again: whether the answer to such a claim was lost; the worker may then own them
+                without knowing it. Claims on them that it does know are refused afterwards.
+        """
         wanted = sorted(set(wanted))  # in one order, so that two workers do not block each other
+        free, mine = "owner_id IS NULL", f"owner_id = %s AND state = '{states.RECEIVED}'"
         rows = self.update_returning(
             f"state = '{states.RECEIVED}', owner_id = %s, worker = %s, fence = fence + 1, "
             f"received_at = {self.now}, sent_at = COALESCE(sent_at, {self.now})",
             [self.uuid(owner), worker],
-            f"{self.pairs(wanted)} AND owner_id IS NULL AND {OPEN} AND {self.alive}",
-            [*flat(wanted), self.uuid(owner)],
+            f"{self.pairs(wanted)} AND {f'({free} OR {mine})' if again else free} "
+            f"AND {OPEN} AND {self.alive}",
+            [*flat(wanted), *[self.uuid(owner)] * (2 if again else 1)],
             "id, run, fence",
+            once=True,
         )
         return [Claim(row[0], row[1], row[2], owner.hex) for row in rows]
 
-    def start(self, claim: Claim, *, acks_late: bool) -> bool:
-        """Begin the body; tell whether the claim holds."""
+    def start(self, claim: Claim, *, acks_late: bool, again: bool = False) -> bool:
+        """Begin the body; tell whether the claim holds.
+
+        Args:
+            again: whether this process has tried before and the answer was lost; the body may
+                count as begun already.
+        """
         owner = self.uuid(claim.owner)
+        since = (states.RECEIVED, states.STARTED) if again else (states.RECEIVED,)
         return self.update_one(
             f"state = '{states.STARTED}', started_at = {self.now}, acks_late = %s",
             [acks_late],
-            f"id = %s AND fence = %s AND owner_id = %s AND state = '{states.RECEIVED}' "
+            f"id = %s AND fence = %s AND owner_id = %s AND state IN ({marks(since)}) "
             f"AND {OPEN} AND {self.alive}",
-            [claim.task_id, claim.fence, owner, owner],
+            [claim.task_id, claim.fence, owner, *since, owner],
+            once=True,
         )
 
     def progress(self, claim: Claim, outcome: Outcome) -> bool:
@@ -68,12 +92,41 @@ class WorkingMirror(TaskTable):
             [claim.task_id, claim.fence, claim.run],
         )
 
-    def hand_back(self, claim: Claim) -> bool:
-        """Give up a claim; tell whether it held and the body may run elsewhere."""
+    def put_off(self, claim: Claim) -> bool:
+        """Note that a body has ended and its message goes back, so that this is no death; tell
+        whether the claim holds.
+        """
         return self.update_one(
-            f"state = '{states.PENDING}', owner_id = NULL",
+            f"state = '{states.RECEIVED}'",
             [],
-            f"id = %s AND fence = %s AND owner_id = %s AND {OPEN} "
-            f"AND (state = '{states.RECEIVED}' OR acks_late)",
+            f"id = %s AND fence = %s AND owner_id = %s AND {OPEN}",
             [claim.task_id, claim.fence, self.uuid(claim.owner)],
         )
+
+    def hand_back(self, claim: Claim, max_deaths: int) -> bool:
+        """Give up a claim; tell whether it held and the body may run elsewhere. One that had begun
+        has died, and may run again after fewer than ``max_deaths``.
+
+        The row counts as unsent: a keeper sends it if the message does not get back.
+        """
+        return self.update_one(
+            f"deaths = deaths + CASE WHEN state = '{states.RECEIVED}' THEN 0 ELSE 1 END, "
+            f"state = '{states.PENDING}', owner_id = NULL, sent_at = NULL, due_at = {self.later}",
+            [PUBLISHER_TIME],
+            f"id = %s AND fence = %s AND owner_id = %s AND {OPEN} "
+            f"AND (state = '{states.RECEIVED}' OR acks_late AND deaths + 1 < %s)",
+            [claim.task_id, claim.fence, self.uuid(claim.owner), max_deaths],
+        )
+
+    def die(self, claim: Claim, max_deaths: int) -> Claim | None:
+        """Count the last death of a body; return the claim under which its task is to be ended,
+        ``None`` if it was not the last one.
+        """
+        held = self.update_one(
+            "deaths = deaths + 1, fence = fence + 1",
+            [],
+            f"id = %s AND fence = %s AND owner_id = %s AND {OPEN} "
+            f"AND state <> '{states.RECEIVED}' AND acks_late AND deaths + 1 >= %s",
+            [claim.task_id, claim.fence, self.uuid(claim.owner), max_deaths],
+        )
+        return replace(claim, fence=claim.fence + 1) if held else None

@@ -1,0 +1,64 @@
+"""Ends a task whose body has died with its process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.app.task import Context
+from celery.exceptions import WorkerLostError
+from kombu.log import get_logger
+from kombu.serialization import loads
+
+from cq_compat import states
+from cq_compat.backend import CqBackend
+from cq_compat.database import own_connection
+from cq_compat.encoding import encode_text
+from cq_compat.mirror import Claim, Outcome, WorkingMirror
+from cq_compat.records import HEADER
+from cq_transport.envelope import Envelope, from_text
+
+logger = get_logger(__name__)
+
+
+def bury(app: Celery, claim: Claim, message: str, worker: str) -> None:
+    """Fail a task with ``WorkerLostError``, and let what waits for it go on.
+
+    Args:
+        claim: the right to end it.
+        message: the task's message, as its row has it.
+        worker: the node name of the worker that has died.
+    """
+    logger.error("Task %s has ended with its worker %s.", claim.task_id, worker)
+    error = WorkerLostError(f"Worker {worker} was lost while it ran the task.")
+    backend: Any = app.backend
+    try:
+        request = _request(from_text(message), claim)
+        if isinstance(backend, CqBackend) or _fail(app, claim, error):
+            backend.mark_as_failure(claim.task_id, error, request=request)
+    except Exception:  # an unreadable message, an error callback that cannot be called
+        logger.exception("Task %s: what follows from its end has failed.", claim.task_id)
+        _fail(app, claim, error)
+
+
+def _fail(app: Celery, claim: Claim, error: Exception) -> bool:
+    backend = CqBackend(app)
+    encoded = encode_text(backend.encode_result(error, states.FAILURE), backend.serializer)
+    return WorkingMirror(own_connection()).finish(claim, Outcome(states.FAILURE, *encoded))
+
+
+def _request(envelope: Envelope, claim: Claim) -> Context:
+    """Return the task's request as its worker had it."""
+    args, kwargs, embed = loads(
+        envelope["body"],
+        envelope.get("content-type"),
+        envelope.get("content-encoding"),
+        accept={envelope.get("content-type")},
+    )
+    info = envelope["properties"].get("delivery_info") or {}
+    return Context(
+        {**envelope["headers"], HEADER: claim.header(), "delivery_info": info, **(embed or {})},
+        args=args,
+        kwargs=kwargs,
+        called_directly=False,
+    )

@@ -1,0 +1,56 @@
+"""Tells workers that tasks are revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import current_app
+from kombu.exceptions import KombuError
+from kombu.log import get_logger
+
+from cq_compat.conf import conf
+
+logger = get_logger(__name__)
+
+COMMAND = "cq_terminate"
+
+
+def tell_workers(task_ids: Sequence[str], *, terminate: bool, signal: str) -> bool:
+    """Have the bodies of revoked tasks ended if ``terminate`` says so; tell whether the broker took
+    the message.
+    """
+    if conf().DURABLE and not terminate:
+        return True  # the rows refuse to start
+    try:
+        if conf().DURABLE:
+            arguments = {"task_ids": list(task_ids), "signal": signal}
+            current_app.control.broadcast(COMMAND, arguments=arguments)
+        else:
+            current_app.control.revoke(list(task_ids), terminate=terminate, signal=signal)
+    except (KombuError, OSError) as exc:
+        logger.warning("Tasks are revoked, but workers could not be told: %s", exc)
+        return False
+    return True
+
+
+def register_command() -> None:
+    """Let this worker end bodies when it is told to.
+
+    Celery's own command ``revoke`` would also have the worker refuse the ids for hours, and so
+    refuse a task that is run again.
+    """
+    from celery.worker.control import control_command
+
+    control_command(args=[("task_ids", list), ("signal", str)], name=COMMAND)(_terminate)
+
+
+def _terminate(state: Any, task_ids: Sequence[str], signal: str = "SIGTERM") -> dict[str, Any]:
+    """End the processes that run these tasks."""
+    from celery.worker import state as worker_state
+
+    running = [worker_state.requests.get(task_id) for task_id in task_ids]
+    ended = [request for request in running if request is not None and request.time_start]
+    for request in ended:
+        request.terminate(state.consumer.pool, signal=signal)
+    return {"ok": f"{len(ended)} terminated"}
