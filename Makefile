@@ -10,7 +10,7 @@ DEMO_ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types browser format pytest bench compat clean
+.PHONY: help demo test lint types browser mariadb format pytest bench compat clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Run the demo project; Ctrl-C stops all of it; DEMO_ARGS goes to it
 	@$(BIN)/python -m demo $(DEMO_ARGS)
 
-test: lint types browser pytest ## Run every check and every test
+test: lint types browser mariadb pytest ## Run every check and every test
 
 lint: $(VENV)/.test ## Check style and formatting
 	$(BIN)/ruff check .
@@ -33,6 +33,13 @@ browser: ## Install Chromium for the tests, if there is none: on Debian, as root
 	|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
 	--no-install-recommends chromium chromium-driver >/dev/null; } \
 	|| echo "Chromium could not be installed." >&2
+
+# The tests of the tables say the same of MariaDB. Its programs alone: no service is started.
+mariadb: ## Install MariaDB for the tests, if there is none: on Debian, as root
+	@PATH="$$PATH:/usr/sbin" command -v mariadbd >/dev/null || ! command -v apt-get >/dev/null \
+	|| test "$$(id -u)" != 0 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	apt-get install -qq -y --no-install-recommends mariadb-server-core mariadb-client-core \
+	>/dev/null; } || echo "MariaDB could not be installed." >&2
 
 format: $(VENV)/.test ## Put the source files in form
 	$(BIN)/ruff check --fix .

@@ -27,3 +27,5 @@ class CqConfig(AppConfig):
         if conf().DURABLE:
             use_ledger(ledger)
             handlers.connect()
+        if conf().MIRROR:
+            handlers.connect_observer()

@@ -24,6 +24,7 @@ from cq_compat.pruning import prune, prune_remains
 from cq_compat.results import Meta, Results
 from cq_compat.retention import rules
 from cq_compat.waiting import LONGEST_LOOK, ended, warn_of_own_transaction
+from cq_compat.waking import tell
 
 
 class CqBackend(BaseBackend):  # type: ignore[misc]
@@ -126,9 +127,12 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         if claim is None or claim.task_id != task_id:
             return PublishingMirror(own_connection()).store(task_id, outcome)
         mirror = WorkingMirror(own_connection())
-        if outcome.state in states.FINISHED:
-            return mirror.finish(claim, outcome)
-        return mirror.progress(claim, outcome)
+        if outcome.state not in states.FINISHED:
+            return mirror.progress(claim, outcome)
+        watcher = mirror.end(claim, outcome)
+        if watcher:
+            own_connection().on_commit(partial(tell, self.app, watcher, task_id))
+        return watcher is not None
 
     def _outcome(self, encoded: Any, state: str, traceback: Any, request: Any) -> Outcome:
         result, content_type = encode_text(encoded, self.serializer)
@@ -176,7 +180,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         Raises:
             celery.exceptions.TimeoutError: some have not within ``timeout`` seconds.
         """
-        for meta in ended(self._results, task_ids, timeout, interval, on_interval):
+        for meta in ended(self.app, self._results, task_ids, timeout, interval, on_interval):
             self._decoded(meta)
             if on_message is not None:
                 on_message(meta)
@@ -197,7 +201,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         """
         self._ensure_not_eager()
         warn_of_own_transaction(task_id)
-        found = ended(self._results, [task_id], timeout, interval, on_interval)
+        found = ended(self.app, self._results, [task_id], timeout, interval, on_interval)
         return self._decoded(next(found))
 
     def _decoded(self, meta: Meta) -> Meta:
@@ -252,19 +256,22 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
     def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:
         """Begin to count the parts of a chord."""
         self.ensure_chords_allowed()
-        header = self.app.GroupResult(*header_result_args)
-        chords.begin(header.id, header)
+        chords.begin(self.app, *header_result_args)
 
     def set_chord_size(self, group_id: str, chord_size: int) -> None:
         """Learn how many parts a chord has."""
         chords.set_size(group_id, chord_size)
+
+    def add_to_chord(self, chord_id: str, result: Any) -> None:
+        """Let a chord wait for one part more."""
+        chords.add_part(chord_id, result)
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
         """Count a part of a chord; after the last one publish the body."""
         if not request.group:
             return
         with own_connection().transaction():
-            header = chords.part_done(request.group)
+            header = chords.part_done(self.app, request.group)
             if header is not None:
                 chords.publish_body(self.app, self, header, request.chord)
 

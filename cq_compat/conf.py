@@ -27,6 +27,8 @@ class Settings:
     Args:
         DURABLE: keep every task in the database before it is sent. If false, rows are written from
             Celery's signals alone and nothing waits for them: the way to begin on another broker.
+        MIRROR: keep rows, from Celery's signals, of the tasks that the ledger does not keep: those
+            of other brokers, or all where ``DURABLE`` is false.
         DATABASE: alias of the database that has the tasks; empty asks the database routers.
         LEASE: seconds for which a worker that is not heard of keeps its tasks.
         SEND_ON_COMMIT: send a task when the transaction that published it commits. If false, at
@@ -40,6 +42,7 @@ class Settings:
     """
 
     DURABLE: bool = True
+    MIRROR: bool = True
     DATABASE: str = ""
     LEASE: float = 20.0
     SEND_ON_COMMIT: bool = True

@@ -135,6 +135,14 @@ class OwnConnection:
         changed: int = self._run(statement, params, lambda cursor: cursor.rowcount, once)
         return changed
 
+    def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Run a statement with each of the rows, as one; return how many rows it changed."""
+        if not rows:
+            return 0
+        with self.transaction(), self._ready().cursor() as cursor:
+            cursor.executemany(statement, rows)
+            return int(cursor.rowcount)
+
     def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
         """Run a statement and return its rows."""
         rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()), once)

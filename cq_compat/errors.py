@@ -28,12 +28,8 @@ class TaskFinished(CqError):
 
 
 class TaskClaimed(CqError):
-    """The task waits for nothing that sending it again could bring: a worker has it, or its keeper
-    is to send it.
-    """
+    """A worker has the task, or a keeper sends it anyway; sending it again would change nothing."""
 
 
 class MessageMissing(CqError):
-    """The row was made without a message, by a broker or a version that kept none; publish the task
-    anew.
-    """
+    """The row was made without a message, by another broker; publish the task anew."""

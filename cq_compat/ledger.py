@@ -73,6 +73,7 @@ class RowLedger:
         if not mirror.record(record, sent=not sends):
             run = self._rerun(mirror, record)
         if run is None:
+            message.envelope["headers"][HEADER] = {}  # nobody else is to keep it either
             logger.warning("Task %s was published before; this copy is dropped.", _name(message))
             return True
         message.envelope["headers"][HEADER] = {"run": run}
@@ -86,8 +87,8 @@ class RowLedger:
         if request is None or request.id != record.id:
             return mirror.republish(record)
         claim = Claim.read(record.id, request.get(HEADER))
-        if claim is None:
-            return None
+        if claim is None:  # it came by another broker, and goes on by this one
+            return mirror.republish(record)
         state = states.RETRY if record.retries > (request.retries or 0) else states.PENDING
         return mirror.rerun(record, claim, state)
 
@@ -135,7 +136,7 @@ class RowLedger:
                 int(envelope["properties"].get("priority") or 0),
                 envelope,
             )
-            mirror.record(record_of(foreign), sent=True)
+            mirror.adopt(record_of(foreign))
 
     def hand_back(self, envelope: Envelope) -> bool:
         """Give up the claim on a message; tell whether it may run elsewhere. A task whose body has

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cq_compat import states
 from cq_compat.fields import KeyField
-from cq_compat.querysets import TaskManager, WorkerManager
+from cq_compat.querysets import RowManager, TaskManager, WorkerManager
 from cq_compat.verbs import TaskVerbs
 
 
@@ -82,6 +82,8 @@ class Task(TaskVerbs, models.Model):
     content_type = models.CharField(max_length=64, blank=True, editable=False)
     traceback = models.TextField(_("traceback"), null=True)
     children = models.TextField(null=True, editable=False)
+    # The queue of the process that waits for the result.
+    watcher = models.CharField(max_length=64, null=True, editable=False)
 
     created_at = models.DateTimeField(_("created at"))
     sent_at = models.DateTimeField(_("sent at"), null=True)
@@ -152,6 +154,8 @@ class Layer(models.Model):
     epoch = models.CharField(max_length=255, blank=True)
     leader = models.UUIDField(null=True)
     leads_until = models.DateTimeField(null=True)
+
+    objects = RowManager()
 
     class Meta:
         verbose_name = _("layer")

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models.functions import Now
 
 from cq_compat import states
+from cq_compat.clock import Now
 
 
 class TaskQuerySet(models.QuerySet[Any]):
@@ -79,13 +79,15 @@ class WorkerQuerySet(models.QuerySet[Any]):
         return self.exclude(pk__in=self.alive())
 
 
-class _Manager(models.Manager[Any]):
+class RowManager(models.Manager[Any]):
+    """Rows of the database that has the tasks, which is not always the default."""
+
     def get_queryset(self) -> models.QuerySet[Any]:
-        """Return the rows of the database that has the tasks, which is not always the default."""
+        """Return all of them."""
         from cq_compat.database import alias
 
         return super().get_queryset().using(alias())
 
 
-TaskManager = _Manager.from_queryset(TaskQuerySet, "TaskManager")
-WorkerManager = _Manager.from_queryset(WorkerQuerySet, "WorkerManager")
+TaskManager = RowManager.from_queryset(TaskQuerySet, "TaskManager")
+WorkerManager = RowManager.from_queryset(WorkerQuerySet, "WorkerManager")

@@ -55,6 +55,7 @@ TRANSITIONS: dict[str, Transition] = {
     "mark_sent": Transition(None, "publisher or keeper, after the send", "run, no owner"),
     "claim": Transition(RECEIVED, "worker", "run, no owner, not finished, lease; fence + 1"),
     "start": Transition(STARTED, "pool child, before the body", "fence, owner, lease, RECEIVED"),
+    "watch": Transition(None, "whoever waits for the result", "not finished"),
     "progress": Transition(None, "pool child", "fence, run, not finished"),
     "finish": Transition(SUCCESS, "pool child or worker", "fence, run, not finished"),
     "put_off": Transition(RECEIVED, "pool child, after Reject", "fence, owner, not finished"),
@@ -63,5 +64,10 @@ TRANSITIONS: dict[str, Transition] = {
     "reap": Transition(PENDING, "keeper", "the owner's lease is over; fence + 1"),
     "bury": Transition(FAILURE, "keeper", "the owner's lease is over; fence + 1"),
     "revoke": Transition(REVOKED, "worker, keeper, operator", "not finished; fence + 1"),
+    "observe": Transition(None, "observer, on other brokers", "run, no owner, not settled, later"),
+    "leave": Transition(
+        None, "pool child, to another broker", "fence, run, not finished; both + 1"
+    ),
+    "adopt": Transition(None, "worker, of another's message", "no message, no owner, not finished"),
     "requeue": Transition(PENDING, "operator", "finished; run + 1"),
 }

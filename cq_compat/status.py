@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, DurationField, ExpressionWrapper, F, Min, Q
-from django.db.models.functions import Now
 
+from cq_compat.clock import Now
 from cq_compat.models import Layer, Task, Worker
 
 #: Seconds that a new task is left to its publisher; what is due later waits for its time.

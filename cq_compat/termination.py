@@ -14,6 +14,8 @@ from cq_compat.conf import conf
 logger = get_logger(__name__)
 
 COMMAND = "cq_terminate"
+#: Seconds and attempts to reach the broker: kombu by itself would try for ever.
+TIMEOUT, ATTEMPTS = 5.0, 1
 
 
 def tell_workers(task_ids: Sequence[str], *, terminate: bool, signal: str) -> bool:
@@ -22,16 +24,26 @@ def tell_workers(task_ids: Sequence[str], *, terminate: bool, signal: str) -> bo
     """
     if conf().DURABLE and not terminate:
         return True  # the rows refuse to start
+    ids, control = list(task_ids), current_app.control
     try:
-        if conf().DURABLE:
-            arguments = {"task_ids": list(task_ids), "signal": signal}
-            current_app.control.broadcast(COMMAND, arguments=arguments)
-        else:
-            current_app.control.revoke(list(task_ids), terminate=terminate, signal=signal)
+        with current_app.connection_for_write() as connection:
+            _reach(connection)
+            if conf().DURABLE:
+                arguments = {"task_ids": ids, "signal": signal}
+                control.broadcast(COMMAND, arguments=arguments, connection=connection)
+            else:
+                control.revoke(ids, terminate=terminate, signal=signal, connection=connection)
     except (KombuError, OSError) as exc:
         logger.warning("Tasks are revoked, but workers could not be told: %s", exc)
         return False
     return True
+
+
+def _reach(connection: Any) -> None:
+    connection.ensure_connection(max_retries=ATTEMPTS, timeout=TIMEOUT)
+    layer = getattr(connection.transport, "layer", None)
+    if layer is not None:
+        layer.connect()  # with rows, the connection alone does not need it
 
 
 def register_command() -> None:

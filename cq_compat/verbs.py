@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any
 
 from django.db import models
@@ -74,4 +75,4 @@ class TaskVerbs(models.Model):
         return self.finished_at is not None
 
     def _reason(self, error: type[CqError]) -> CqError:
-        return error(f"Task {self} is {self.state}. {error.__doc__}")
+        return error(f"{self} is {self.state}. {cleandoc(error.__doc__ or '')}")

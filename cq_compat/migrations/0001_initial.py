@@ -104,6 +104,7 @@ class Migration(migrations.Migration):
                 ('content_type', models.CharField(blank=True, editable=False, max_length=64)),
                 ('traceback', models.TextField(null=True, verbose_name='traceback')),
                 ('children', models.TextField(editable=False, null=True)),
+                ('watcher', models.CharField(editable=False, max_length=64, null=True)),
                 ('created_at', models.DateTimeField(verbose_name='created at')),
                 ('sent_at', models.DateTimeField(null=True, verbose_name='sent at')),
                 ('received_at', models.DateTimeField(null=True, verbose_name='received at')),

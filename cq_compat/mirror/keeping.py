@@ -135,7 +135,7 @@ class KeepingMirror(PublishingMirror):
         """Return tasks that nobody has begun in time."""
         rows = self.select(
             "id",
-            f"owner_id IS NULL AND {LIVE} AND expires_at < {self.now}",
+            f"owner_id IS NULL AND {LIVE} AND expires_at < {self.now} AND message <> ''",
             [limit],
             "LIMIT %s",
         )

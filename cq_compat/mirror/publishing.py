@@ -44,6 +44,21 @@ class PublishingMirror(TaskTable):
             due_at=self.later.replace("%s", f"{record.delay:.6f}"),
         )
 
+    def adopt(self, record: Record) -> None:
+        """Make a row of a message that has come from somebody without the ledger, or complete the
+        one that an observer has made.
+        """
+        if self.record(record, sent=True):
+            return
+        columns = self._columns(record)
+        sets = "".join(f"{name} = %s, " for name in columns)
+        self.update_one(
+            f"{sets}run = 0, sent_at = {self.now}, due_at = {self.later}",
+            [*columns.values(), record.delay],
+            f"id = %s AND message = '' AND owner_id IS NULL AND {OPEN}",
+            [record.id],
+        )
+
     def rerun(self, record: Record, claim: Claim, state: str) -> int | None:
         """Let a running task run once more with a new message; return the new run, ``None`` if
         the claim does not hold.
@@ -105,6 +120,13 @@ class PublishingMirror(TaskTable):
         stored = {**outcome._asdict(), "ended_as": ended_as}
         values = {**_UNKNOWN, **_NEW, "id": task_id, **stored}
         return changed or self.insert(values, created_at=self.now, finished_at=finished)
+
+    def watch(self, task_ids: Sequence[str], watcher: str) -> int:
+        """Note who waits for the ends of tasks, in place of whoever did before; return how many of
+        them have not ended.
+        """
+        guard = f"id IN ({marks(task_ids)}) AND {OPEN}"
+        return self.update("watcher = %s", [watcher], guard, task_ids)
 
     def revoke(self, task_ids: Sequence[str], outcome: Outcome) -> list[str]:
         """End tasks; their messages, starts and outcomes are refused from now on. Return the ids

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from cq_compat import states
@@ -73,13 +74,22 @@ class WorkingMirror(TaskTable):
 
     def finish(self, claim: Claim, outcome: Outcome) -> bool:
         """End the task; tell whether the claim holds."""
-        return self.update_one(
+        return self.end(claim, outcome) is not None
+
+    def end(self, claim: Claim, outcome: Outcome) -> str | None:
+        """End the task; return who watches it, nobody being empty, ``None`` if the claim does not
+        hold. A database that returns no rows says nobody.
+        """
+        sets = (
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"ended_as = %s, owner_id = NULL, finished_at = {self.now}",
-            [*outcome, outcome.ended_as],
-            f"id = %s AND fence = %s AND run = %s AND {OPEN}",
-            [claim.task_id, claim.fence, claim.run],
+            f"ended_as = %s, owner_id = NULL, finished_at = {self.now}"
         )
+        values = [*outcome, outcome.ended_as]
+        guard, params = f"id = %s AND fence = %s AND run = %s AND {OPEN}", _key(claim)
+        if not self.dialect.has_returning:
+            return "" if self.update_one(sets, values, guard, params) else None
+        rows = self.update_returning(sets, values, guard, params, "watcher")
+        return rows[0][0] or "" if rows else None
 
     def settle(self, claim: Claim, state: str) -> bool:
         """End a task whose body has stored a state of its own, or none: then it gets ``state``."""
@@ -101,6 +111,18 @@ class WorkingMirror(TaskTable):
             [],
             f"id = %s AND fence = %s AND owner_id = %s AND {OPEN}",
             [claim.task_id, claim.fence, self.uuid(claim.owner)],
+        )
+
+    def leave(self, claim: Claim, state: str, retries: int) -> bool:
+        """Leave a task, which has published itself to another broker, to the observers there; tell
+        whether the claim held.
+        """
+        return self.update_one(
+            "state = %s, retries = %s, run = run + 1, owner_id = NULL, fence = fence + 1, "
+            "message = '', sent_at = NULL, due_at = NULL",
+            [state, retries],
+            f"id = %s AND fence = %s AND run = %s AND {OPEN}",
+            [claim.task_id, claim.fence, claim.run],
         )
 
     def hand_back(self, claim: Claim, max_deaths: int) -> bool:
@@ -130,3 +152,7 @@ class WorkingMirror(TaskTable):
             [claim.task_id, claim.fence, self.uuid(claim.owner), max_deaths],
         )
         return replace(claim, fence=claim.fence + 1) if held else None
+
+
+def _key(claim: Claim) -> list[Any]:
+    return [claim.task_id, claim.fence, claim.run]

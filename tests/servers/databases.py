@@ -1,0 +1,44 @@
+"""The databases that may keep tasks, each as an alias of Django's."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from django.db import connections
+from django.test import override_settings
+
+from cq_compat.database import own_connection
+
+pymysql.install_as_MySQLdb()  # by which Django's backend knows its driver
+
+
+def sqlite(folder: Path) -> dict[str, Any]:
+    """Return the entry of DATABASES for a file with a write-ahead log, as Django advises."""
+    path = folder / "rows.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "OPTIONS": {"transaction_mode": "IMMEDIATE"},
+    }
+
+
+@contextmanager
+def declared(**entries: dict[str, Any]) -> Iterator[None]:
+    """Give this process databases by their aliases, and tasks to the first of them."""
+    known = connections.configure_settings({"default": connections.settings["default"], **entries})
+    for alias in entries:
+        connections.settings[alias] = known[alias]
+    try:
+        with override_settings(INSTALLED_APPS=["cq_compat"], CQ={"DATABASE": next(iter(entries))}):
+            yield
+    finally:
+        own_connection().close()
+        for alias in entries:
+            connections[alias].close()
+            del connections[alias]
+            del connections.settings[alias]
