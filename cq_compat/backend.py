@@ -271,7 +271,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         if not request.group:
             return
         with own_connection().transaction():
-            header = chords.part_done(self.app, request.group)
+            header = chords.part_done(request.group)
             if header is not None:
                 chords.publish_body(self.app, self, header, request.chord)
 

@@ -58,7 +58,9 @@ class Settings:
         Raises:
             ImproperlyConfigured: an entry that there is not, or a value that means nothing.
         """
-        given: dict[str, Any] = getattr(settings, "CQ", {})
+        given: Any = getattr(settings, "CQ", {})
+        if not isinstance(given, Mapping):
+            raise ImproperlyConfigured(f"CQ is {given!r}; it must be a dict of entries.")
         known = {entry.name for entry in fields(cls)}
         if unknown := set(given) - known:
             raise ImproperlyConfigured(
@@ -66,7 +68,10 @@ class Settings:
                 f"there are {', '.join(sorted(known))}."
             )
         read = cls(**given)
-        read._validate()
+        try:
+            read._validate()
+        except (TypeError, AttributeError) as exc:
+            raise ImproperlyConfigured(f"CQ has a value of the wrong type: {exc}.") from exc
         return read
 
     def _validate(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cq_compat.database import own_connection
 from cq_compat.dialects import dialect_of
 from cq_compat.mirror import PublishingMirror
+from cq_compat.mirror.table import LIVE
 from cq_compat.retention import Rule, over, youngest
 from cq_compat.walk import CHUNK, walk
 
@@ -36,17 +37,18 @@ def prune(rules: Sequence[Rule], *, dry_run: bool = False) -> int:
 
 
 def prune_remains(age: float) -> None:
-    """Delete saved groups and unfinished chords older than ``age`` seconds, and workers that
-    stopped long ago.
+    """Delete saved groups older than ``age`` seconds, chords as old none of whose parts is alive,
+    and workers that stopped long ago.
     """
+    parts = f"SELECT 1 FROM cq_task t WHERE t.group_id = cq_chord.group_id AND t.{LIVE}"
     _delete("cq_group", "id", "created_at", age)
-    _delete("cq_chord", "group_id", "created_at", age)
+    _delete("cq_chord", "group_id", "created_at", age, f" AND NOT EXISTS ({parts})")
     _delete("cq_worker", "id", "stopped_at", WORKERS_KEPT)
 
 
-def _delete(table: str, key: str, time: str, age: float) -> None:
+def _delete(table: str, key: str, time: str, age: float, also: str = "") -> None:
     connection = own_connection()
-    guard = f"{time} < {dialect_of(connection.vendor).later}"
+    guard = f"{time} < {dialect_of(connection.vendor).later}{also}"
     while True:
         found = connection.fetch(f"SELECT {key} FROM {table} WHERE {guard} LIMIT {CHUNK}", [-age])
         if found:

@@ -64,5 +64,6 @@ def _terminate(state: Any, task_ids: Sequence[str], signal: str = "SIGTERM") -> 
     running = [worker_state.requests.get(task_id) for task_id in task_ids]
     ended = [request for request in running if request is not None and request.time_start]
     for request in ended:
+        logger.warning("Task %s[%s] is terminated: it was revoked.", request.name, request.id)
         request.terminate(state.consumer.pool, signal=signal)
     return {"ok": f"{len(ended)} terminated"}

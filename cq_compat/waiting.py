@@ -14,6 +14,7 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 from django.db import connections
 
 from cq_compat.database import alias, own_connection
+from cq_compat.dialects import dialect_of
 from cq_compat.results import Meta, Results
 from cq_compat.waking import Waker, waker_of
 
@@ -91,6 +92,10 @@ class Wait:
             self._waker.remove(self._added, self._ring)
 
     def _watch(self) -> bool:
+        if not dialect_of(own_connection().vendor).has_returning:
+            return False  # whoever ends a task could not see that it is watched
+        if own_connection().vendor == "sqlite" and connections[alias()].in_atomic_block:
+            return False  # a write beside the caller's transaction would wait for its end
         if self._waker is None:
             self._waker, self._added = waker_of(self._app), self._waiting
             self._waker.add(self._added, self._ring)

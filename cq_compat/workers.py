@@ -7,8 +7,10 @@ from typing import Any
 
 from celery import bootsteps
 from celery import states as celery_states
+from django.core.exceptions import ImproperlyConfigured
 from kombu.log import get_logger
 
+from cq_compat.conf import conf
 from cq_compat.database import own_connection
 from cq_compat.guards import claim_of, guard_starts
 from cq_compat.keeper import Keeper
@@ -29,6 +31,10 @@ def begin_worker(worker: Any) -> None:
     """Give a worker that consumes from ``channels://`` its lease, and guard its tasks' starts."""
     if current_ledger() is not ledger:
         return
+    try:
+        conf()
+    except ImproperlyConfigured as exc:
+        raise SystemExit(f"The worker does not start: {exc}") from exc
     url = next(iter(_urls(worker.app.conf.broker_read_url)), "")
     if url.startswith(f"{SCHEME}:"):
         ledger.lease = Lease(worker.hostname, str(Address.parse(url)))

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from celery import current_app
-from channels.layers import BaseChannelLayer
+from channels.layers import BaseChannelLayer, channel_layers
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from cq_transport.errors import LayerMisconfigured, LayerUnreachable
-from cq_transport.layers import find_layer, is_memory, is_pubsub, is_redis
+from cq_transport.layers import find_layer, is_memory, is_postgres, is_pubsub, is_redis
 from cq_transport.naming import channel_name
 from cq_transport.options import SCHEME, Address, Options
 
@@ -18,6 +18,7 @@ from cq_transport.options import SCHEME, Address, Options
 SHORT_EXPIRY = 3600
 #: Messages below which ``capacity`` is taken for one that was meant for websocket messages.
 SMALL_CAPACITY = 1000
+POSTGRES = "channels_postgres.core.PostgresChannelLayer"
 #: Seconds to wait for a Redis host's answer about its eviction policy.
 HOST_TIMEOUT = 1.0
 
@@ -53,6 +54,15 @@ def _check_url(url: str) -> Iterator[CheckMessage]:
             hint=f"Add {address.alias!r} to CHANNEL_LAYERS, with the BACKEND "
             "'channels_redis.core.RedisChannelLayer'.",
             id="cq.E002",
+        )
+        return
+    except Exception as exc:  # whatever a layer's constructor makes of its CONFIG
+        yield Error(
+            f"The channel layer of the broker {address} cannot be made: {exc!r}",
+            hint=f"Mend CHANNEL_LAYERS[{address.alias!r}]['CONFIG']. That of "
+            "'channels_postgres.core.PostgresChannelLayer' needs all of HOST, PORT, NAME, USER, "
+            "PASSWORD and TIME_ZONE, be they empty, and 'channels_postgres' in INSTALLED_APPS.",
+            id="cq.E007",
         )
         return
     if is_pubsub(layer):
@@ -94,6 +104,27 @@ def _check_layer(address: Address, layer: BaseChannelLayer) -> Iterator[CheckMes
         )
     if is_redis(layer):
         yield from _check_hosts(address, layer)
+    if is_postgres(layer):
+        yield from _check_tables(address)
+
+
+def _check_tables(address: Address) -> Iterator[CheckMessage]:
+    configs = {alias: entry.get("CONFIG", {}) for alias, entry in channel_layers.configs.items()}
+    own = configs.get(address.alias, {})
+    others = [
+        alias
+        for alias, config in configs.items()
+        if alias != address.alias
+        and channel_layers.configs[alias].get("BACKEND") == POSTGRES
+        and all(config.get(key) == own.get(key) for key in ("HOST", "PORT", "NAME"))
+    ]
+    if others:
+        yield Warning(
+            f"The broker {address} and the channel layer {', '.join(map(repr, others))} share the "
+            "tables of one database: a process that listens to the latter takes tasks, too.",
+            hint="Give websockets a Redis layer, or another database.",
+            id="cq.W009",
+        )
 
 
 def _check_hosts(address: Address, layer: BaseChannelLayer) -> Iterator[CheckMessage]:

@@ -24,7 +24,7 @@ def _check() -> Iterator[CheckMessage]:
     try:
         conf = Settings.read()
         rules(current_app, None)
-    except (ImproperlyConfigured, TypeError, AttributeError) as exc:
+    except ImproperlyConfigured as exc:
         yield Error(
             f"The settings of the task queue cannot be used: {exc}",
             hint="Mend CQ in the settings, or the task's option; without CQ all have defaults.",

@@ -12,6 +12,7 @@ from cq_compat.keeper.leadership import Leadership
 from cq_compat.keeper.loop import Loop
 from cq_compat.keeper.losses import EmptinessWatch, EpochWatch
 from cq_compat.keeper.reaping import Expiring, Reaping
+from cq_compat.keeper.recounting import Recounting
 from cq_compat.keeper.ringing import Ringing
 from cq_compat.lease import Lease
 from cq_transport.layers.base import TaskLayer
@@ -38,6 +39,7 @@ class Keeper:
             Ringing(broker, layer, connection),
             EmptinessWatch(broker, layer, connection),
             Expiring(connection),
+            Recounting(app),
         ]
         # A thread of its own: a layer that does not answer must not keep the lease from going on.
         heartbeat = Heartbeat(lease)

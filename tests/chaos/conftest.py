@@ -1,4 +1,4 @@
-"""A server that may be harmed, and a worker on it for each pool."""
+"""Servers that may be harmed: a worker of each pool on one, and a stage for tests of rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 import cq_transport
+from tests.chaos.audit import AUDIT
 from tests.chaos.load import Load
+from tests.chaos.stage import Stage
+from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.proxy import Proxy
 from tests.servers.redis import RedisServer
@@ -64,3 +67,45 @@ def load(
                 load.prove_consumption()
                 yield load
         channel_layers.backends.clear()
+
+
+@pytest.fixture(scope="session")
+def rows_template(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated database, to make copies of."""
+    name = postgres_server.create_database("rows_template")
+    migrate(postgres_server, name, tmp_path_factory)
+    return name
+
+
+@pytest.fixture(scope="module")
+def faulty_redis() -> Iterator[RedisServer]:
+    """A server for one file of tests, which may kill, freeze or fill it."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stage(
+    postgres_server: PostgresServer,
+    faulty_redis: RedisServer,
+    rows_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage]:
+    """A stage whose database belongs to one file of tests."""
+    database = postgres_server.create_database(template=rows_template)
+    directory = tmp_path_factory.mktemp("rows")
+    with Stage(directory, postgres_server, faulty_redis, database) as made:
+        yield made
+
+
+def migrate(
+    postgres: PostgresServer, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Make the tables and the audit."""
+    project = Project(
+        tmp_path_factory.mktemp("migrate"),
+        INSTALLED_APPS=["cq_compat"],
+        DATABASES={"default": postgres.django(database)},
+    )
+    project.python("-m", "django", "migrate", "--verbosity=0")
+    postgres.run(AUDIT, database)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.compat.brokers import CHANNELS, REDIS, ROWS, Broker
+from tests.compat.differences import difference
 from tests.compat.errors import CompatError
 from tests.compat.report import Row, compare, render
 from tests.compat.results import Result
@@ -48,7 +49,8 @@ def _run(suite: Suite, brokers: tuple[Broker, ...], folder: Path, serial: bool) 
             results = [run.results() for run in [stack.enter_context(run) for run in runs]]
     print(f"{sum(map(len, results))} tests in {time.monotonic() - begin:.0f} s", flush=True)
     redis, channels = results
-    return compare(redis, channels, suite.row)
+    keeps_rows = any(broker.keeps_rows for broker in brokers)
+    return compare(redis, channels, suite.row, difference if keeps_rows else lambda test: "")
 
 
 def _parse() -> argparse.Namespace:

@@ -18,11 +18,17 @@ class Row:
     only_channels: dict[str, str] = field(default_factory=dict)
     only_redis: dict[str, str] = field(default_factory=dict)
     both: dict[str, str] = field(default_factory=dict)
+    differs: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     reruns: list[int] = field(default_factory=lambda: [0, 0])
 
-    def add(self, test: str, redis: Result | None, channels: Result | None) -> None:
-        """Count one test; a test that was run over one broker alone has failed over the other."""
+    def add(
+        self, test: str, redis: Result | None, channels: Result | None, difference: str = ""
+    ) -> None:
+        """Count one test; a test that was run over one broker alone has failed over the other.
+
+        `difference` says why it may fail over channels:// alone.
+        """
         redis, channels = redis or NOT_RUN, channels or NOT_RUN
         for index, result in enumerate((redis, channels)):
             self.passed[index] += result.outcome == "passed"
@@ -33,6 +39,8 @@ class Row:
             self.skipped[test] = (
                 f"over redis://, expected to fail over channels://: {channels.reason}"
             )
+        elif channels.has_failed and difference:
+            self.differs[test] = difference
         elif channels.has_failed:
             self.only_channels[test] = channels.reason
         elif redis.has_failed:
@@ -48,13 +56,21 @@ class Row:
 
 
 def compare(
-    redis: Mapping[str, Result], channels: Mapping[str, Result], row_of: Callable[[str], str]
+    redis: Mapping[str, Result],
+    channels: Mapping[str, Result],
+    row_of: Callable[[str], str],
+    difference_of: Callable[[str], str] = lambda test: "",
 ) -> list[Row]:
-    """Return the rows of a report, in the order of the tests; `row_of` names the row of a test."""
+    """Return the rows of a report, in the order of the tests.
+
+    `row_of` names the row of a test; `difference_of` says why it may fail over channels:// alone.
+    """
     rows: dict[str, Row] = {}
     for test in {**redis, **channels}:
         name = row_of(test)
-        rows.setdefault(name, Row(name)).add(test, redis.get(test), channels.get(test))
+        rows.setdefault(name, Row(name)).add(
+            test, redis.get(test), channels.get(test), difference_of(test)
+        )
     return list(rows.values())
 
 
@@ -73,6 +89,7 @@ def render(rows: list[Row]) -> Iterator[str]:
 def _listed(rows: list[Row]) -> Iterator[str]:
     for title, attribute in (
         ("Failed over channels:// alone", "only_channels"),
+        ("Failed over channels:// because it differs", "differs"),
         ("Failed over both", "both"),
         ("Failed over redis:// alone", "only_redis"),
         ("Skipped", "skipped"),

@@ -100,6 +100,25 @@ def work_late(self: Task, seconds: float = 0.0) -> int:
     return _work(self, seconds)
 
 
+@shared_task(bind=True)
+def trace(self: Task, seconds: float = 0.0, gate: str = "") -> None:
+    """Record `start RUN FENCE`, sleep, wait until the file `gate` exists, and record `end`."""
+    _trace(self, seconds, gate)
+
+
+@shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
+def trace_late(self: Task, seconds: float = 0.0, gate: str = "") -> None:
+    """Do as `trace`, with the message acknowledged after the body."""
+    _trace(self, seconds, gate)
+
+
+@shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
+def poison(self: Task) -> None:
+    """Record `start` and end the process that runs the task, whenever it runs."""
+    _trace_event(self, "start")
+    os._exit(1)
+
+
 @shared_task
 def fail(message: str = "failed on purpose") -> None:
     """Raise a ValueError."""
@@ -150,3 +169,18 @@ def _work(task: Task, seconds: float) -> int:
     time.sleep(seconds)
     write_record(task.request.id, "end")
     return os.getpid()
+
+
+def _trace(task: Task, seconds: float, gate: str) -> None:
+    _trace_event(task, "start")
+    time.sleep(seconds)
+    while gate and not Path(gate).exists():
+        time.sleep(0.01)
+    _trace_event(task, "end")
+
+
+def _trace_event(task: Task, event: str) -> None:
+    claim = task.request.get("cq") or {}
+    write_record(
+        task.request.id, f"{event} {claim.get('run', 0)} {claim.get('fence', 0)}", sync=False
+    )

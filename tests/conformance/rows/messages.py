@@ -1,5 +1,6 @@
 """Task messages as Celery makes them, and what is in their rows."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ def record(
     known = {"id": task_id or str(uuid4()), "task": "tests.add", "argsrepr": "(1, 2)"}
     envelope = {
         "type": "cq.message",
-        "body": "[[1, 2], {}, {}]",
+        "body": json.dumps([[1, 2], {}, {"chord": headers.pop("chord", None)}]),
         "content-type": "application/json",
         "content-encoding": "utf-8",
         "headers": {**known, **headers},

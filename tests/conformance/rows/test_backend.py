@@ -1,6 +1,7 @@
 """The result backend: what is stored is read again, by every serializer."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
@@ -10,13 +11,19 @@ from celery import Celery, states
 from celery.app.task import Context
 from celery.exceptions import ChordError, TaskRevokedError, TimeoutError
 from celery.result import GroupResult
+from celery.utils.functional import regen
+from django.db import transaction
 
-from cq_compat import walk
+from cq_compat import chords, waiting, walk
 from cq_compat.backend import CqBackend
+from cq_compat.database import CallersConnection, own_connection
+from cq_compat.dialects import dialect_of
+from cq_compat.encoding import encode_text
 from cq_compat.lease import Lease
-from cq_compat.mirror import KeepingMirror, PublishingMirror, WorkingMirror
+from cq_compat.mirror import KeepingMirror, Outcome, PublishingMirror, WorkingMirror
 from cq_compat.records import HEADER
 from tests.conformance.rows.messages import claimed, record, row
+from tests.servers.waiting import wait_until
 
 SERIALIZERS = ("json", "pickle", "yaml", "msgpack")
 #: Values that each serializer gives back as they were.
@@ -199,6 +206,40 @@ def test_get_many_yields_what_has_ended(app: Celery, cq: CqBackend) -> None:
         list(cq.get_many(["done-0", "unknown"], timeout=0))
 
 
+def test_whoever_waits_is_noted_where_that_can_be_seen(
+    app: Celery, make_request: Callable[..., Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    request, backend = make_request(), app.backend
+    is_seen = dialect_of(own_connection().vendor).has_returning
+    with ThreadPoolExecutor(1) as pool:
+        got = pool.submit(app.AsyncResult(request.id).get, timeout=30)
+        if is_seen:
+            wait_until(lambda: row(request.id).watcher)
+        backend.mark_as_done(request.id, 3, request)
+
+        assert got.result(30) == 3
+    assert bool(row(request.id).watcher) is is_seen
+
+
+def test_to_wait_inside_the_transaction_that_publishes_is_in_vain(
+    app: Celery, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    waker, ring = waiting.waker_of(app), object
+    waker.add(["another"], ring)
+    wait_until(lambda: waker.watch(["another"]))  # it hears: a wait would now write that it watches
+    try:
+        with transaction.atomic(using=database):
+            made = record()
+            assert PublishingMirror(CallersConnection()).record(made)
+            result = app.AsyncResult(made.id)
+            with pytest.warns(RuntimeWarning, match="in vain"), pytest.raises(TimeoutError):
+                result.get(timeout=0.1)
+    finally:
+        waker.remove(["another"], ring)
+
+
 def test_groups(app: Celery, cq: CqBackend) -> None:
     inner = GroupResult("inner", [app.AsyncResult("c")])
     group = GroupResult("outer", [app.AsyncResult("a"), inner])
@@ -228,6 +269,57 @@ def test_the_last_part_of_a_chord_has_its_results(
     cq.mark_as_done(parts[0].id, "late", parts[0])
 
     assert _published(app) == [[[0, 1, 2]]]
+
+
+def test_the_parts_of_a_generator_are_found_by_their_group(
+    app: Celery, cq: CqBackend, make_request: Callable[..., Context]
+) -> None:
+    group_id, body = _chord(app)
+    cq.apply_chord((group_id, regen(pytest.fail("unrolled") for _ in range(2))), body)
+    cq.set_chord_size(group_id, 2)
+    parts = [
+        make_request(headers={"group": group_id, "group_index": n}, group=group_id, chord=body)
+        for n in range(2)
+    ]
+    for number in (1, 0):
+        cq.mark_as_done(parts[number].id, number, parts[number])
+
+    assert _published(app) == [[[0, 1]]]
+
+
+def test_a_chord_does_not_go_on_without_a_part(
+    app: Celery, cq: CqBackend, make_request: Callable[..., Context]
+) -> None:
+    group_id, body = _chord(app)
+    cq.apply_chord((group_id, regen(iter([]))), body)
+    cq.set_chord_size(group_id, 1)
+    part = make_request(group=group_id, chord=body)  # its row says nothing of the group
+
+    cq.mark_as_done(part.id, 1, part)
+
+    assert _published(app) == []
+    with pytest.raises(ChordError, match="0 of 1 parts are known"):
+        app.AsyncResult(body.id).get(timeout=5)
+
+
+def test_a_chord_goes_on_after_a_part_that_was_not_counted(
+    app: Celery, cq: CqBackend, make_request: Callable[..., Context], keeping: KeepingMirror
+) -> None:
+    group_id, body = _chord(app)
+    headers = {"group": group_id, "chord": body}
+    parts = [make_request(headers={**headers}, group=group_id, chord=body) for _ in range(2)]
+    cq.apply_chord((group_id, [app.AsyncResult(part.id) for part in parts]), body)
+    cq.set_chord_size(group_id, len(parts))
+    cq.mark_as_done(parts[0].id, 1, parts[0])
+    assert chords.uncounted(-60, 10) == []
+
+    keeping.revoke([parts[1].id], Outcome(states.REVOKED, *encode_text({}, "json")))
+    assert chords.uncounted(60, 10) == []
+    assert chords.uncounted(-60, 10) == [group_id]
+
+    assert chords.complete(app, cq, group_id)
+    assert not chords.complete(app, cq, group_id)
+    assert app.AsyncResult(body.id).failed()
 
 
 def test_a_part_is_added_to_a_chord(

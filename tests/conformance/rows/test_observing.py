@@ -248,3 +248,19 @@ def test_a_task_of_the_ledger_goes_on_by_another_broker(
         ROUTE.broker,
     )
     assert not working.claim([(claim.task_id, 0)], lease.owner, lease.hostname)
+
+
+def test_a_task_comes_back_before_it_was_left(
+    publishing: PublishingMirror, working: WorkingMirror, lease: Lease
+) -> None:
+    claim = claimed(publishing, working, lease, retries=0)
+
+    run = publishing.rejoin(record(claim.task_id, retries=2))  # by the attempt after this one
+
+    assert run == 1
+    assert not working.leave(claim, states.RETRY, 1)
+    assert row(claim.task_id).owner_id is None
+    (again,) = working.claim([(claim.task_id, 1)], lease.owner, lease.hostname)
+    assert publishing.rejoin(record(claim.task_id, retries=2)) is None  # another copy
+    assert working.finish(again, SUCCESS)
+    assert publishing.rejoin(record(claim.task_id, retries=3)) is None
