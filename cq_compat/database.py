@@ -79,15 +79,34 @@ class CallersConnection:
 
     def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
         """Run a statement and return how many rows it changed."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement, params)
-            return int(cursor.rowcount)
+        changed: int = self._run(statement, params, lambda cursor: cursor.rowcount, once)
+        return changed
 
     def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
         """Run a statement and return its rows."""
+        rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()), once)
+        return rows
+
+    def _run(
+        self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any], once: bool
+    ) -> Any:
+        try:
+            return self._run_once(statement, params, answer)
+        except LOST:
+            # Outside requests nobody else gives up a connection that was cut: beat would never
+            # publish again.
+            own = self._connection
+            if own.in_atomic_block or own.connection is None or own.is_usable():
+                raise
+            own.close()
+            if once:
+                raise
+            return self._run_once(statement, params, answer)
+
+    def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, params)
-            return list(cursor.fetchall())
+            return answer(cursor)
 
     def adapt_time(self, value: datetime | None) -> Any:
         """Return a time as the database stores it."""

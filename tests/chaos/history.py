@@ -36,12 +36,14 @@ class History:
         rows: what the database has, by id.
         events: what bodies have written, by id: `start RUN FENCE` and `end RUN FENCE`.
         overwritten: the ids of rows that were changed after they had ended.
+        asked: the ids of tasks whose publisher does not know whether they were accepted.
     """
 
     published: frozenset[str]
     rows: Mapping[str, Row]
     events: Mapping[str, list[str]]
     overwritten: list[str] = field(default_factory=list)
+    asked: frozenset[str] = frozenset()
 
     @property
     def bodies(self) -> list[Body]:
@@ -78,7 +80,7 @@ class History:
     def unexpected(self) -> set[str]:
         """Tasks that ran without having been published, and claims under which two bodies began."""
         twice = [body for body, count in Counter(self.bodies).items() if count > 1]
-        return set(self.events) - self.published | {body.task_id for body in twice}
+        return set(self.events) - self.published - self.asked | {body.task_id for body in twice}
 
     @property
     def faults(self) -> dict[str, int]:

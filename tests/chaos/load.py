@@ -19,7 +19,7 @@ from tests.servers.waiting import wait_until
 from tests.servers.worker import CeleryWorker
 
 QUEUES = ("first", "second")
-TASK = "tests.project.tasks.record"
+TASK = "tests.project.tasks.note"
 
 
 class Load:

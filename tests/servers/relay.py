@@ -190,6 +190,8 @@ class Relay:
         """Reset every connection."""
         for link in self.lanes:
             link.reset()
+        for lane in (self.forward, self.back):
+            lane.queue.clear()  # what waits belongs to the dead, and would hold up what comes
         self._forget()
 
     def _forget(self) -> None:
