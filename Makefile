@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+# Most tests wait most of the time: twice as many processes as this machine has cores.
+JOBS ?= 4
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -18,6 +20,7 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Run the demo project; Ctrl-C stops all of it; DEMO_ARGS goes to it
 	@$(BIN)/python -m demo $(DEMO_ARGS)
 
+test: SPREAD = -n $(JOBS) --no-loadscope-reorder
 test: lint types browser mariadb pytest ## Run every check and every test
 
 lint: $(VENV)/.test ## Check style and formatting
@@ -45,8 +48,8 @@ format: $(VENV)/.test ## Put the source files in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pytest: $(VENV)/.test ## Run the tests alone; PYTEST_ARGS goes to pytest
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+pytest: $(VENV)/.test ## Run the tests alone, one by one; PYTEST_ARGS goes to pytest
+	$(BIN)/python -m pytest $(SPREAD) $(PYTEST_ARGS)
 
 bench: $(VENV)/.test ## Compare with Celery over Redis, side by side
 	$(BIN)/python -m benchmarks

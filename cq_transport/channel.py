@@ -20,6 +20,7 @@ from cq_transport.layers.base import Delivery
 from cq_transport.ledger import Outgoing, current_ledger
 from cq_transport.message import Message
 from cq_transport.qos import QoS
+from cq_transport.renewal import Renewal
 from cq_transport.topology import EXCHANGE_TYPES, Binding, Queue
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Channel(StdChannel):
         self.qos = QoS()
         self.closed = False
         self.inbox = Inbox(self)
+        self._renewal = Renewal(self._renew)
         self._delivery_tags = itertools.count(1)
 
     # Exchanges and queues
@@ -353,10 +355,8 @@ class Channel(StdChannel):
     def tick(self, *, renew: bool) -> None:
         """Look after deadlines, and after the leases of the queues if ``renew``."""
         self.inbox.tick()
-        queues = self.inbox.queues
-        if renew and queues and self.inbox.is_connected:
-            with suppress(TransportError):
-                self.layer.renew(queues)
+        if renew and self.inbox.queues and self.inbox.is_connected:
+            self._renewal.run(self.connection.watcher.has_hub)
 
     def close(self) -> None:
         """Stop consuming and hand back everything unacknowledged."""
@@ -370,6 +370,10 @@ class Channel(StdChannel):
         self.restore_unacked()
         if self.connection is not None:
             self.connection.close_channel(self)
+
+    def _renew(self) -> None:
+        with suppress(TransportError):
+            self.layer.renew(self.inbox.queues)
 
     def _redeliver(self, message: Message) -> None:
         if self.ledger.hand_back(message.envelope):

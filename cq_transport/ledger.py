@@ -16,6 +16,9 @@ from cq_transport.envelope import Envelope
 if TYPE_CHECKING:
     from cq_transport.layers.base import TaskLayer
 
+#: AMQP's delivery mode of messages that need not outlive a broker.
+TRANSIENT = 1
+
 
 @dataclass(slots=True, frozen=True)
 class Outgoing:
@@ -40,9 +43,22 @@ class Outgoing:
             LayerFull, LayerUnreachable: it was not accepted.
         """
         if self.exchange:
-            layer.route(self.exchange, self.routing_key, self.priority, self.envelope)
+            layer.route(
+                self.exchange,
+                self.routing_key,
+                self.priority,
+                self.envelope,
+                best_effort=self._is_ephemeral,
+            )
         else:
             layer.send(self.routing_key, self.priority, self.envelope)
+
+    @property
+    def _is_ephemeral(self) -> bool:
+        # Celery's events, commands and replies; never a task, though its author call it transient.
+        return self.envelope["properties"].get("delivery_mode") == TRANSIENT and (
+            "task" not in self.envelope["headers"]
+        )
 
 
 class Ledger(Protocol):

@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers, started once, and an error when one cannot be had."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +12,8 @@ from tests.servers.errors import ServerError
 from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
+from tests.spread import Spread, begins
 
-KINDS = {"unit", "conformance", "integration", "acceptance", "chaos", "browser"}
 DaemonT = TypeVar("DaemonT", bound=Daemon)
 
 
@@ -20,9 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with the name of its folder, so that `-m acceptance` picks them."""
     here = Path(__file__).parent
     for item in items:
-        folder = item.path.relative_to(here).parts[0]
-        if folder in KINDS:
-            item.add_marker(folder)
+        item.add_marker(item.path.relative_to(here).parts[0])
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: begins(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which may be absent or switched off
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread:
+    """Give each process tests that share their fixtures."""
+    return Spread(config, log)
 
 
 @pytest.fixture(scope="session")

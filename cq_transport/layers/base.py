@@ -154,8 +154,19 @@ class TaskLayer(Protocol):
             LayerFull, LayerUnreachable: it was not accepted.
         """
 
-    def route(self, exchange: str, routing_key: str, priority: int, envelope: Envelope) -> None:
+    def route(
+        self,
+        exchange: str,
+        routing_key: str,
+        priority: int,
+        envelope: Envelope,
+        *,
+        best_effort: bool = False,
+    ) -> None:
         """Put a message into every queue that ``exchange`` leads to.
+
+        Args:
+            best_effort: rather lose the message than wait for a layer that is slow or away.
 
         Raises:
             LayerFull, LayerUnreachable: it was not accepted.

@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,47 @@ def test_dump(app: Celery, monitor: CeleryProcess) -> None:
         monitor.wait_log(f"task {state}: {PACKAGE}.noop\\({succeeds.id}\\)")
     monitor.wait_log(f"task failed: {PACKAGE}.fail\\({fails.id}\\)")
     monitor.wait_log(f"task retried: {PACKAGE}.retry\\({retries.id}\\)")
-    monitor.wait_log("task revoked: .*revoked-id")
+    monitor.wait_log(f"{NAME} .*task revoked: ")  # it is named only if its event came before
     monitor.wait_log(f"{NAME} .*heartbeat: active=0")
+
+
+class Capture:
+    """A monitor in this process, which keeps what tasks tell."""
+
+    def __init__(self, app: Celery, stack: ExitStack) -> None:
+        self._events: list[dict[str, Any]] = []
+        connection = stack.enter_context(app.connection_for_read())
+        receiver = app.events.Receiver(connection, handlers={"*": self._events.append})
+        self._connection, *_ = stack.enter_context(receiver.consumer_context())
+
+    def until_succeeded(self, ids: set[str]) -> list[tuple[str, str]]:
+        """Return the type and the task of each event so far, once these tasks have succeeded."""
+        while not ids <= {uuid for kind, uuid in self.seen() if kind == "task-succeeded"}:
+            self._connection.drain_events(timeout=TIMEOUT)
+        return self.seen()
+
+    def seen(self) -> list[tuple[str, str]]:
+        """Return the type and the task of each of the worker's events."""
+        return [(event["type"], event["uuid"]) for event in self._of_tasks()]
+
+    def clocks(self) -> list[int]:
+        """Return the logical times at which the worker has sent them."""
+        return [event["clock"] for event in self._of_tasks()]
+
+    def _of_tasks(self) -> list[dict[str, Any]]:
+        return [e for e in self._events if e["hostname"] == NAME and "uuid" in e]
+
+
+def test_every_monitor_gets_each_event_once_and_in_its_order(app: Celery) -> None:
+    with ExitStack() as stack:
+        first, second = (Capture(app, stack) for _ in range(2))
+        ids = {send(app, "noop").id for _ in range(CAPACITY // 5)}
+        seen = first.until_succeeded(ids)
+
+        assert second.until_succeeded(ids) == seen
+        kinds = ("task-received", "task-started", "task-succeeded")
+        assert sorted(seen) == sorted((kind, task_id) for kind in kinds for task_id in ids)
+        assert first.clocks() == sorted(set(first.clocks()))
 
 
 def test_frozen_and_dead_monitors(

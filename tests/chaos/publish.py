@@ -13,7 +13,7 @@ import sys
 import django
 from kombu.exceptions import OperationalError
 
-from tests.project.tasks import record
+from tests.project.tasks import note
 
 PAUSE = 0.005  # seconds between two tasks
 
@@ -26,7 +26,7 @@ def main(accepted: str, *queues: str) -> None:
             if select.select([sys.stdin], [], [], PAUSE)[0]:
                 return
             try:
-                ids.write(record.apply_async(queue=queue).id + "\n")
+                ids.write(note.apply_async(queue=queue).id + "\n")
             except OperationalError as exc:
                 print(f"refused: {exc}", flush=True)
 

@@ -1,9 +1,12 @@
 """Source distributions: the installed packages come without their tests."""
 
+import fcntl
 import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,14 +26,24 @@ def source(distribution: str) -> Path:
     name = f"{distribution}-{version(distribution)}"
     folder = CACHE / name
     if not folder.is_dir():
-        _extract(_archive(distribution, name), folder)
+        with _alone():
+            if not folder.is_dir():
+                _extract(_archive(distribution, name), folder)
     return folder
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other processes waiting: the suites of both brokers begin at the same time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _archive(distribution: str, name: str) -> Path:
     archive = CACHE / f"{name}.tar.gz"
     if not archive.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
         requirement = f"{distribution}=={version(distribution)}"
         download = ["download", "--quiet", "--no-deps", "--no-binary", distribution]
         command = [sys.executable, "-m", "pip", *download, "--dest", str(CACHE), requirement]

@@ -28,10 +28,15 @@ CUT = """
 
 
 class Fault(NamedTuple):
-    """Something that goes wrong again and again while `happens()` is entered."""
+    """Something that goes wrong again and again while `happens()` is entered.
+
+    Each time waits for `progress`: a machine on which it takes longer to connect than until the
+    next fault would come to nothing.
+    """
 
     happens: Callable[[], AbstractContextManager[None]]
     numbers: range  # what is published
+    progress: threading.Event
 
 
 @pytest.fixture
@@ -52,11 +57,13 @@ def layer(make_layer_database: Callable[[], dict[str, Any]], proxy: Proxy, setti
 
 @pytest.fixture(params=["ended sessions", "lost answers"])
 def fault(request: Any, postgres_server: PostgresServer, proxy: Proxy) -> Fault:
+    progress = threading.Event()
+
     @contextmanager
     def ended_sessions() -> Iterator[None]:
         with (
             psycopg.connect(postgres_server.dsn(), autocommit=True) as connection,
-            repeatedly(lambda: connection.execute(CUT), 0.02) as cuts,
+            repeatedly(lambda: connection.execute(CUT), 0.02, progress) as cuts,
         ):
             yield
         assert sum(cut.fetchall()[0][0] for cut in cuts) > 5, "hardly a session was ended"
@@ -64,25 +71,29 @@ def fault(request: Any, postgres_server: PostgresServer, proxy: Proxy) -> Fault:
     @contextmanager
     def lost_answers() -> Iterator[None]:
         proxy.set_delay(0, back=0.005)  # so that the server has done more than its client knows
-        with repeatedly(proxy.cut, 0.05) as cuts:
+        with repeatedly(proxy.cut, 0.05, progress) as cuts:
             yield
         proxy.set_delay(0)
         assert len(cuts) > 5, "hardly an answer was lost"
 
     if request.param == "lost answers":
-        return Fault(lost_answers, range(500))
-    return Fault(ended_sessions, range(3000))
+        return Fault(lost_answers, range(500), progress)
+    return Fault(ended_sessions, range(1000), progress)
 
 
 @contextmanager
-def repeatedly(action: Callable[[], Any], interval: float) -> Iterator[list[Any]]:
-    """Do something again and again in a thread; yield the list of what it returned."""
+def repeatedly(
+    action: Callable[[], Any], interval: float, progress: threading.Event
+) -> Iterator[list[Any]]:
+    """Do something after each progress, in a thread; yield the list of what it returned."""
     results: list[Any] = []
     stop = threading.Event()
 
     def run() -> None:
         while not stop.wait(interval):
-            results.append(action())
+            if progress.wait(interval):
+                progress.clear()
+                results.append(action())
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -93,16 +104,17 @@ def repeatedly(action: Callable[[], Any], interval: float) -> Iterator[list[Any]
         thread.join()
 
 
-def publish(connection: Connection, numbers: range) -> None:
+def publish(connection: Connection, fault: Fault) -> None:
     producer = Producer(connection)
-    for number in numbers:
+    for number in fault.numbers:
         producer.publish(
             number,
             routing_key=QUEUE.name,
             declare=[QUEUE],
             retry=True,
-            retry_policy={"interval_start": 0.05, "interval_max": 0.05, "max_retries": 50},
+            retry_policy={"interval_start": 0.05, "interval_max": 0.05, "max_retries": 200},
         )
+        fault.progress.set()
 
 
 def numbers_in(connection: Connection) -> list[int]:
@@ -115,12 +127,14 @@ def numbers_in(connection: Connection) -> list[int]:
 class Found:
     """What a consumer was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: threading.Event) -> None:
         self.numbers: list[int] = []
+        self._progress = progress
 
     def __call__(self, body: int, message: Any) -> None:
         self.numbers.append(body)
         message.ack()
+        self._progress.set()
 
     def consumer(self, connection: Connection) -> Consumer:
         return Consumer(connection, [QUEUE], callbacks=[self], prefetch_count=8)
@@ -129,14 +143,14 @@ class Found:
 def test_publishing_under_faults(fault: Fault) -> None:
     with Connection("channels://") as connection:
         with fault.happens():
-            publish(connection, fault.numbers)
+            publish(connection, fault)
         assert sorted(numbers_in(connection)) == list(fault.numbers)
 
 
 def test_consuming_under_faults(fault: Fault) -> None:
-    found = Found()
+    found = Found(fault.progress)
     with Connection("channels://") as connection:
-        publish(connection, fault.numbers)
+        publish(connection, fault)
         with fault.happens(), found.consumer(connection):
             while len(found.numbers) < len(fault.numbers):
                 connection.drain_events(timeout=30)
@@ -146,7 +160,7 @@ def test_consuming_under_faults(fault: Fault) -> None:
 def test_getting_under_faults(fault: Fault) -> None:
     found: list[int] = []
     with Connection("channels://") as connection:
-        publish(connection, fault.numbers)
+        publish(connection, fault)
         bound = QUEUE(connection.default_channel)
         with fault.happens():
             while len(found) < len(fault.numbers):
@@ -156,13 +170,14 @@ def test_getting_under_faults(fault: Fault) -> None:
                     continue
                 assert message is not None, f"nothing after {len(found)} messages"
                 found.append(message.payload)
+                fault.progress.set()
     assert sorted(found) == list(fault.numbers)
 
 
 def test_an_event_loop_under_faults(fault: Fault) -> None:
-    found, hub = Found(), Hub()
+    found, hub = Found(fault.progress), Hub()
     with Connection("channels://") as connection:
-        publish(connection, fault.numbers)
+        publish(connection, fault)
         with fault.happens(), found.consumer(connection):
             connection.register_with_event_loop(hub)
 

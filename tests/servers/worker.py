@@ -85,7 +85,8 @@ class CeleryProcess(Daemon):
         """Return the live processes of the group: the main one and the pool's children."""
         if self.process is None:
             return []
-        return [p for p in psutil.process_iter() if _group(p.pid) == self.process.pid and _alive(p)]
+        pids = [pid for pid in psutil.pids() if _group(pid) == self.process.pid]
+        return [process for pid in pids if (process := _alive(pid)) is not None]
 
     def children(self) -> list[psutil.Process]:
         """Return the live processes of the group but the main one."""
@@ -139,8 +140,9 @@ def _group(pid: int) -> int | None:
         return None
 
 
-def _alive(process: psutil.Process) -> bool:
+def _alive(pid: int) -> psutil.Process | None:
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
     except psutil.NoSuchProcess:
-        return False
+        return None

@@ -167,7 +167,15 @@ class PostgresTaskLayer:
         """Put a message into a queue."""
         self._put([queue], priority, envelope)
 
-    def route(self, exchange: str, routing_key: str, priority: int, envelope: Envelope) -> None:
+    def route(
+        self,
+        exchange: str,
+        routing_key: str,
+        priority: int,
+        envelope: Envelope,
+        *,
+        best_effort: bool = False,
+    ) -> None:
         """Put a message into every queue that an exchange leads to."""
         facts = self._facts_of(exchange)
         kind = self.topology.exchanges.get(exchange) or _type_in(facts) or "direct"

@@ -174,7 +174,15 @@ class PublicTaskLayer:
         """
         self._put({self._channel(queue): 0}, [], envelope, stamps.fresh(priority))
 
-    def route(self, exchange: str, routing_key: str, priority: int, envelope: Envelope) -> None:
+    def route(
+        self,
+        exchange: str,
+        routing_key: str,
+        priority: int,
+        envelope: Envelope,
+        *,
+        best_effort: bool = False,
+    ) -> None:
         """Put a message into every queue that an exchange leads to.
 
         Raises:

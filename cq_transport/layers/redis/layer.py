@@ -171,10 +171,20 @@ class RedisTaskLayer:
             key, SEND, key, self._expiry, self._capacity(queue), message
         )
 
-    def route(self, exchange: str, routing_key: str, priority: int, envelope: Envelope) -> None:
+    def route(
+        self,
+        exchange: str,
+        routing_key: str,
+        priority: int,
+        envelope: Envelope,
+        *,
+        best_effort: bool = False,
+    ) -> None:
         """Put a message into every queue that an exchange leads to, on the host of its bindings."""
         dead_letters = self._options.deadletter_queue
-        self._home(exchange).publisher.publish(
+        publisher = self._home(exchange).publisher
+        publish = publisher.offer if best_effort else publisher.publish
+        publish(
             exchange,
             ROUTE,
             self._keys.bindings(exchange),

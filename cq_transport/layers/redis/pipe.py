@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from redis.exceptions import NoScriptError
@@ -24,6 +24,10 @@ from cq_transport.layers.redis.link import Link
 
 #: Requests without an answer beyond which the next one waits.
 MAX_PENDING = 1000
+#: Requests without an answer beyond which what is not worth waiting for is dropped.
+MAX_OFFERED = 500
+#: Seconds that a message which is not worth waiting for waits for another thread to write.
+OFFER_TIMEOUT = 0.002
 #: Seconds after a failed attempt to connect in which no other is made: callers fail at once.
 RECONNECT_PAUSE = 0.25
 
@@ -111,7 +115,11 @@ class Pipe:
             with suppress(LayerUnreachable):
                 self._link.write(request.packed)
                 return
-        self._recover(request, connection)
+        try:
+            self._recover(request, connection)
+        except LayerUnreachable:
+            self._give_up(request)
+            raise
 
     def post(self, request: Request) -> None:
         """Send ``request`` now, or when the host is back: until it is answered, ``nurse`` looks
@@ -122,29 +130,57 @@ class Pipe:
             self._pending.append(request)
             self._link.write(request.packed)
 
+    def offer(self, request: Request) -> bool:
+        """Post ``request`` unless the host is slow or away; tell whether it was posted."""
+        if len(self._pending) >= MAX_OFFERED or not self._writing.acquire(timeout=OFFER_TIMEOUT):
+            return False
+        try:
+            self.post(request)
+        finally:
+            self._writing.release()
+        return True
+
     def wait(self, request: Request) -> Any:
         """Return the answer to ``request``.
 
+        Whether a request whose answer was lost was carried out is in doubt: asking once more, on
+        one new connection after the other, resolves that, giving up does not.
+
         Raises:
-            LayerUnreachable: there is none, even on a new connection; the request is given up.
+            LayerUnreachable: there is no answer; the request is given up.
         """
-        deadline, attempts = monotonic() + self._timeout, 2
+        silent_at = monotonic() + self._timeout
+        give_up_at = silent_at + self._timeout
         while not request.done:
             with self._reading:
                 if request.done:
                     break
                 connection = self._connections
                 try:
-                    self._read_before(deadline)
+                    self._read_before(silent_at)
+                    continue
                 except LayerUnreachable:
-                    attempts -= 1
-                    if not attempts:
-                        self._disconnect()
-                        self._give_up(request)
-                        raise
-                    self._recover(request, connection)
-                    deadline = monotonic() + self._timeout
+                    is_silent = monotonic() >= silent_at
+                    if self._is_renewed(request, connection, is_silent, give_up_at):
+                        silent_at = monotonic() + self._timeout
+                        continue
+            sleep(RECONNECT_PAUSE)
         return request.answer
+
+    def _is_renewed(
+        self, request: Request, connection: int, is_silent: bool, give_up_at: float
+    ) -> bool:
+        try:
+            if monotonic() >= give_up_at:
+                raise LayerUnreachable("the channel layer's Redis does not answer")
+            self._recover(request, connection)
+            return True
+        except LayerUnreachable:
+            if is_silent or monotonic() >= give_up_at - self._timeout:
+                self._disconnect()
+                self._give_up(request)
+                raise
+            return False
 
     def call(self, *command: Any) -> Any:
         """Send ``command`` and return its answer.
@@ -255,11 +291,7 @@ class Pipe:
         with self._reading, self._writing:
             if request.done or connection != self._connections:
                 return  # another thread was quicker, and has sent the request again
-            try:
-                self._reconnect()
-            except LayerUnreachable:
-                self._give_up(request)
-                raise
+            self._reconnect()
 
     def _give_up(self, request: Request) -> None:
         with suppress(ValueError):

@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 
 from cq_transport.errors import LayerFull, LayerUnreachable, TransportError
 from cq_transport.forks import reset_in_children
-from cq_transport.layers.redis.pipe import Pipe, Request
+from cq_transport.layers.redis.pipe import OFFER_TIMEOUT, Pipe, Request
 from cq_transport.layers.redis.scripts import RESTORE, Script
 from cq_transport.options import Options
 from cq_transport.settler import settler
@@ -120,6 +120,20 @@ class Publisher:
                     "Raise 'capacity' or 'channel_capacity' in CHANNEL_LAYERS, or add workers."
                 )
             sleep(FULL_PAUSE)
+
+    def offer(self, room_of: str, script: Script, key: str, *args: Any) -> None:
+        """Run a publishing script for a message that is not worth waiting for, such as an event:
+        it is dropped where the host is away or does not keep up.
+        """
+        if not self._order.acquire(timeout=OFFER_TIMEOUT):
+            return
+        try:
+            command = ["EVALSHA", script.sha, 2, key, "", 0, "0", *args]
+            offered = self.pipe.offer(self._numbered(room_of, command, awaited=True))
+        finally:
+            self._order.release()
+        if offered:
+            settler.look_after(self)
 
     def restore(self, key: str, *args: Any) -> None:
         """Put a message back into the channel ``key``; it is kept until the host has it.

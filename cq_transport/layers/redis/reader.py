@@ -24,6 +24,8 @@ from kombu.log import get_logger
 
 from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.layers.base import Consumer, Delivery, Watcher
+from cq_transport.layers.redis.answers import Answers, Source
+from cq_transport.layers.redis.attempt import Attempt
 from cq_transport.layers.redis.host import Host
 from cq_transport.layers.redis.keys import Keys
 from cq_transport.layers.redis.link import Link
@@ -79,8 +81,8 @@ class HostReader:
         self._wake_key = keys.wake(self._name)
         self._batch_key = keys.batch(self._name)
         self._queues: list[str] = []
-        self._channels: list[tuple[str, int, str]] = []
-        self._asked: list[tuple[str, int, str]] = []
+        self._channels: list[Source] = []
+        self._answers = Answers(host)
         self._state = State.IDLE
         self._wanted = 0
         self._request = 0
@@ -89,8 +91,8 @@ class HostReader:
         self._due = 0.0
         self._next_attempt = 0.0
         self._fd: int | None = None
-        self._clock_offset = 0.0
         self._was_lost = False
+        self._aside: Attempt | None = None
 
     @property
     def reserved(self) -> int:
@@ -139,7 +141,7 @@ class HostReader:
     def interrupt(self) -> list[Delivery]:
         """End the request under way and return what it has brought."""
         with self._lock:
-            if self._state is State.IDLE and self._repeat is not None and self._ensure_connected():
+            if self._state is State.IDLE and self._repeat is not None and self._connect_again():
                 self._pop(self._repeat)  # what was popped before the connection broke is ours
             if self._state is State.IDLE:
                 return []
@@ -156,14 +158,17 @@ class HostReader:
         """Close the connection."""
         with self._lock:
             self._queues = []
+            if self._aside is not None:
+                self._aside.abandon()
+                self._aside = None
             self._unwatch()
             self._link.close()
             self._state = State.IDLE
             self._wanted = 0
 
-    def _ordered_channels(self) -> list[tuple[str, int, str]]:
+    def _ordered_channels(self) -> list[Source]:
         return [
-            (queue, priority, self._keys.channel(queue, priority))
+            Source(queue, priority, self._keys.channel(queue, priority))
             for priority in self._priorities
             for queue in self._queues
         ]
@@ -179,7 +184,7 @@ class HostReader:
             if len(self._queues) > 1:  # no queue is first among its equals for ever
                 self._queues.append(self._queues.pop(0))
                 self._channels = self._ordered_channels()
-            self._asked = self._channels
+            self._answers.channels = self._channels
             keys = [key for _, _, key in self._channels]
             self._pop(
                 (
@@ -194,7 +199,7 @@ class HostReader:
 
     def _wait(self) -> None:
         self._wanted = 1
-        self._asked = self._channels
+        self._answers.channels = self._channels
         keys = [key for _, _, key in self._channels]
         self._write(
             State.WAITING,
@@ -232,47 +237,57 @@ class HostReader:
 
     def _popped(self, answer: list[Any]) -> list[Delivery]:
         self._repeat = None
-        now = float(answer[0])
-        self._clock_offset = now - monotonic()
-        deliveries = []
-        for index, *found in answer[1:]:
-            queue, priority, _ = self._asked[index - 1]
-            for content, score in zip(found[::2], found[1::2], strict=True):
-                deliveries.append(self._delivery(queue, priority, content, score))
+        deliveries = self._answers.popped(answer)
         self._empty = not deliveries
         return deliveries
 
     def _waited(self, answer: list[Any] | None) -> list[Delivery]:
-        if not answer:
-            return []
-        key, content, score = answer
-        if key.decode() == self._wake_key:
-            return []
-        self._empty = False
-        for queue, priority, channel in self._asked:
-            if channel.encode() == key:
-                return [self._delivery(queue, priority, content, score)]
-        return []
-
-    def _delivery(self, queue: str, priority: int, content: bytes, score: Any) -> Delivery:
-        age = monotonic() + self._clock_offset - float(score) if self._clock_offset else 0.0
-        return Delivery(queue, priority, content, place=(self._host, score), age=age)
+        deliveries = self._answers.waited(answer)
+        self._empty = self._empty and not deliveries
+        return deliveries
 
     def _ensure_connected(self) -> bool:
         if self._link.is_connected:
             return True
-        if monotonic() < self._next_attempt:
+        if self._was_lost and self._watcher.has_hub:
+            self._connect_aside()
             return False
-        started = monotonic()
+        return self._connect_again()
+
+    def _connect_again(self) -> bool:
+        if self._link.is_connected:
+            return True
+        if self._aside is not None or monotonic() < self._next_attempt:
+            return False
         try:
             self._link.connect()
         except LayerUnreachable as exc:
             self._lose(exc)
-            self._next_attempt += monotonic() - started
             return False
+        self._watch()
+        return True
+
+    def _connect_aside(self) -> None:
+        # A host that accepts connections and says nothing must not stop the event loop.
+        if self._aside is None and monotonic() >= self._next_attempt:
+            self._aside = Attempt(self._host.make_connection, self._watcher, self._connected)
+
+    def _connected(self, link: Link, error: LayerUnreachable | None) -> None:
+        with self._lock:
+            self._aside = None
+            if error is not None:
+                self._lose(error)
+                return
+            if not self._queues or self._link.is_connected:
+                link.close()
+                return
+            self._link = link
+            self._watch()
+        self._consumer.arrived(())
+
+    def _watch(self) -> None:
         self._fd = self._link.fileno()
         self._watcher.watch(self._fd, self.on_readable)
-        return True
 
     def _found_well(self) -> None:
         # An answer shows it, a connection does not: a replica accepts those and serves nobody.

@@ -1,0 +1,26 @@
+"""Renews leases beside the event loop, which must not wait for a layer that is slow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class Renewal:
+    """Calls ``renew``, which waits for the layer, once at a time.
+
+    Args:
+        renew: raises nothing.
+    """
+
+    def __init__(self, renew: Callable[[], None]) -> None:
+        self._renew = renew
+        self._thread: threading.Thread | None = None
+
+    def run(self, aside: bool) -> None:
+        """Renew now; in a thread of its own, and not while one is still at it, if ``aside``."""
+        if not aside:
+            self._renew()
+        elif self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._renew, name="cq-renewal", daemon=True)
+            self._thread.start()
