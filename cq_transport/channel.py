@@ -273,6 +273,8 @@ class Channel(StdChannel):
             return None
         envelope = cast(Envelope, delivery.envelope)
         if self._is_dead(delivery, envelope):
+            if delivery.is_claimed:
+                self.ledger.reject(envelope)
             self._bury(delivery, envelope, "expired")
             return None
         return Message(envelope, delivery, self, next(self._delivery_tags))
@@ -365,9 +367,13 @@ class Channel(StdChannel):
         return self.ledger.is_durable and not queue.is_transient
 
     def _is_dead(self, delivery: Delivery, envelope: Envelope) -> bool:
-        limits = [self.layer.topology.queue(delivery.queue).message_ttl]
+        queue = self.layer.topology.queue(delivery.queue)
+        limits = [queue.message_ttl]
         expiration = envelope["properties"].get("expiration")
-        if expiration not in (None, ""):
+        # A worker revokes an expired task and says so in its result; a task that is dropped here
+        # would be pending for ever.
+        drops = queue.dead_letter_exchange is not None or not _is_task_that_expires(envelope)
+        if expiration not in (None, "") and drops:
             limits.append(float(expiration) / 1000)  # AMQP gives milliseconds, as text
         return any(limit is not None and delivery.age > limit for limit in limits)
 
@@ -388,6 +394,11 @@ def _priority(envelope: Envelope) -> int:
         return max(0, min(int(envelope["properties"]["priority"]), MAX_PRIORITY))
     except (KeyError, TypeError, ValueError):
         return 0
+
+
+def _is_task_that_expires(envelope: Envelope) -> bool:
+    headers = envelope["headers"]
+    return bool(headers.get("task") and headers.get("expires"))
 
 
 def _dead_letter(
