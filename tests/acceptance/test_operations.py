@@ -17,9 +17,12 @@ from cq_compat.models import Task
 from tests.project.tasks import hold, retry
 from tests.servers.waiting import wait_until
 
+def state_of(task_id):
+    return Task.objects.filter(pk=task_id).values_list("state", flat=True).first()
+
 def wait(task_id, state):
-    wait_until(lambda: Task.objects.get(pk=task_id).state == state, 30,
-               lambda: f"{task_id} to be {state}, is {Task.objects.get(pk=task_id).state}")
+    wait_until(lambda: state_of(task_id) == state, 30,
+               lambda: f"{task_id} to be {state}, is {state_of(task_id)}")
 """
 #: With arguments GATE: a body that is terminated, and its task run again until the gate is there.
 TERMINATE = """
