@@ -46,6 +46,7 @@ class Channel(StdChannel):
         self.closed = False
         self.inbox = Inbox(self)
         self._delivery_tags = itertools.count(1)
+        self._introduced: set[str] = set()
 
     # Exchanges and queues
 
@@ -197,6 +198,7 @@ class Channel(StdChannel):
         message["properties"]["delivery_info"].update(exchange=exchange, routing_key=routing_key)
         outgoing = self._outgoing(exchange or "", routing_key or "", seal(message))
         if not self.ledger.record(outgoing, self.layer):
+            self._introduce(outgoing)
             outgoing.send(self.layer)
 
     def _outgoing(self, exchange: str, routing_key: str, envelope: Envelope) -> Outgoing:
@@ -362,6 +364,18 @@ class Channel(StdChannel):
     def _redeliver(self, message: Message) -> None:
         if self.ledger.hand_back(message.envelope):
             self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
+
+    def _introduce(self, outgoing: Outgoing) -> None:
+        # What was declared here waits for whoever sends; for this message that is this channel.
+        target = outgoing.exchange or outgoing.routing_key
+        if not self.ledger.is_durable or target in self._introduced:
+            return
+        topology = self.layer.topology
+        bound = {found.queue for found in topology.bindings() if found.exchange == target}
+        queues = [name for name in {*bound, target} if name in topology.queues]
+        if queues:
+            self.layer.renew(queues)
+        self._introduced.add(target)
 
     def _is_deferred(self, queue: Queue) -> bool:
         return self.ledger.is_durable and not queue.is_transient
