@@ -130,16 +130,24 @@ class PublishingMirror(TaskTable):
         """Store the state of a task by its id alone; tell whether its outcome was not settled."""
         ends = outcome.state in states.FINISHED
         finished, ended_as = (self.now, outcome.ended_as) if ends else ("NULL", None)
-        changed = self.update_one(
+        stored = {**outcome._asdict(), "ended_as": ended_as}
+        values = {**_UNKNOWN, **_NEW, "id": task_id, **stored}
+        return (
+            self._store(task_id, outcome)
+            or self.insert(values, created_at=self.now, finished_at=finished)
+            or self._store(task_id, outcome)  # an observer may have made the row meanwhile
+        )
+
+    def _store(self, task_id: str, outcome: Outcome) -> bool:
+        ends = outcome.state in states.FINISHED
+        ending = f"finished_at = {self.now}, owner_id = NULL" if ends else "finished_at = NULL"
+        return self.update_one(
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"ended_as = %s, finished_at = {finished}{', owner_id = NULL' if ends else ''}",
-            [*outcome, ended_as],
+            f"ended_as = %s, {ending}",
+            [*outcome, outcome.ended_as if ends else None],
             f"id = %s AND {UNSETTLED}{'' if ends else _NOT_CLAIMED}",
             [task_id],
         )
-        stored = {**outcome._asdict(), "ended_as": ended_as}
-        values = {**_UNKNOWN, **_NEW, "id": task_id, **stored}
-        return changed or self.insert(values, created_at=self.now, finished_at=finished)
 
     def watch(self, task_ids: Sequence[str], watcher: str) -> int:
         """Note who waits for the ends of tasks, in place of whoever did before; return how many of

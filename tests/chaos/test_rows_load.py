@@ -8,7 +8,7 @@ from tests.chaos.rows_load import run_load
 from tests.chaos.stage import Stage
 
 #: `python -m tests.chaos` runs the same with twenty thousand.
-TASKS = int(os.environ.get("CQ_TEST_TASKS", "3000"))
+TASKS = int(os.environ.get("CQ_TEST_TASKS", "2000"))
 
 
 def test_nothing_is_lost_or_repeated_under_load(stage: Stage) -> None:

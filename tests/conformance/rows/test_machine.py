@@ -29,6 +29,8 @@ from tests.conformance.rows.messages import BROKER, record, row
 EXAMPLES = int(os.environ.get("CQ_TEST_EXAMPLES", "10"))
 MAX_DEATHS = 3
 WORKERS = st.integers(0, 1)
+#: How many runs ago a message was published: mostly it is the last one's.
+AGES = st.sampled_from([0, 0, 0, 1, 2])
 SUCCESS, FAILURE = Outcome(states.SUCCESS), Outcome(states.FAILURE)
 
 
@@ -36,7 +38,7 @@ class Rows(RuleBasedStateMachine):
     """One task on a real database, driven by the verbs of `cq_compat.mirror` alone.
 
     Each worker may have several claims at once, some of which do not hold any more. A lease ends
-    because the test sets it back; nobody waits.
+    because the test sets it back; nobody waits. A worker that is dead is one that does nothing.
     """
 
     def __init__(self, connection: OwnConnection, make_lease: Callable[[str], Lease]) -> None:
@@ -67,9 +69,9 @@ class Rows(RuleBasedStateMachine):
 
     # Sending
 
-    @rule(run=st.integers(0, 3))
-    def send(self, run: int) -> None:
-        self.keeper.mark_sent([(self.id, run)])
+    @rule(age=AGES)
+    def send(self, age: int) -> None:
+        self.keeper.mark_sent([(self.id, self.row.run - age)])
 
     @rule()
     def lose_messages(self) -> None:
@@ -77,13 +79,15 @@ class Rows(RuleBasedStateMachine):
 
     # Working: a message of any run may come at any time, as often as it likes
 
-    @rule(index=WORKERS, run=st.integers(0, 3), again=st.booleans())
-    def claim(self, index: int, run: int, again: bool) -> None:
+    @rule(index=WORKERS, age=AGES, again=st.booleans())
+    def claim(self, index: int, age: int, again: bool) -> None:
         lease, before = self.leases[index], self.row
+        run = before.run - age
         found = self.worker.claim([(self.id, run)], lease.owner, lease.hostname, again=again)
         self.claims[index] += found
         for claim in found:
             assert before.finished_at is None and before.run == run
+            assert before.owner_id in ((None, lease.owner) if again else (None,))
             assert claim.fence == before.fence + 1
 
     @precondition(lambda self: any(self.claims))
@@ -99,7 +103,11 @@ class Rows(RuleBasedStateMachine):
             self.bodies[claim.run] += 1
 
     @precondition(lambda self: any(self.running))
-    @rule(index=WORKERS, data=st.data(), how=st.sampled_from(["finish", "progress", "retry"]))
+    @rule(
+        index=WORKERS,
+        data=st.data(),
+        how=st.sampled_from(["finish", "finish", "progress", "retry"]),
+    )
     def end_body(self, index: int, data: Any, how: str) -> None:
         if not self.running[index]:
             return
@@ -128,25 +136,19 @@ class Rows(RuleBasedStateMachine):
     # Leases
 
     @rule(index=WORKERS)
-    def expire(self, index: int) -> None:
+    def renew(self, index: int) -> None:
+        self.leases[index].renew()
+
+    @rule(index=WORKERS, keeps=st.booleans())
+    def expire(self, index: int, keeps: bool) -> None:
         self.connection.execute(
             "UPDATE cq_worker SET lease_until = started_at WHERE id = %s",
             [self.worker.uuid(self.leases[index].owner)],
         )
+        if keeps:
+            self._reap()
 
-    @rule(index=WORKERS)
-    def renew(self, index: int) -> None:
-        self.leases[index].renew()
-
-    @rule(index=WORKERS)
-    def kill(self, index: int) -> None:
-        """Forget what the worker had; its lease runs out by itself."""
-        self.claims[index], self.running[index] = [], []
-
-    # Keeping and operating
-
-    @rule()
-    def reap(self) -> None:
+    def _reap(self) -> None:
         with self.connection.transaction():
             for orphan in self.keeper.orphans(10):
                 before = self.row
@@ -156,6 +158,8 @@ class Rows(RuleBasedStateMachine):
                 else:
                     claim = self.keeper.take_over(orphan, self.undertaker.owner)
                     assert claim is not None and self.worker.finish(claim, FAILURE)
+
+    # Operating
 
     @rule()
     def revoke(self) -> None:
