@@ -26,7 +26,7 @@ from cq_compat.models import Task
 from tests.conformance.rows.messages import BROKER, record, row
 
 #: Histories tried on each database; CQ_TEST_EXAMPLES=2000 for a night.
-EXAMPLES = int(os.environ.get("CQ_TEST_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("CQ_TEST_EXAMPLES", "30"))
 MAX_DEATHS = 3
 WORKERS = st.integers(0, 1)
 #: How many runs ago a message was published: mostly it is the last one's.
@@ -48,8 +48,8 @@ class Rows(RuleBasedStateMachine):
         self.worker = WorkingMirror(connection)
         self.leases = [make_lease(f"w{number}@test") for number in range(2)]
         self.undertaker = make_lease("keeper@test")
-        self.claims: list[list[Claim]] = [[], []]
-        self.running: list[list[Claim]] = [[], []]
+        self.claims: list[Claim] = []
+        self.running: list[Claim] = []
         self.bodies: Counter[int] = Counter()
         self.deaths: Counter[int] = Counter()
         self.ends: dict[int, str] = {}
@@ -79,59 +79,62 @@ class Rows(RuleBasedStateMachine):
 
     # Working: a message of any run may come at any time, as often as it likes
 
-    @rule(index=WORKERS, age=AGES, again=st.booleans())
-    def claim(self, index: int, age: int, again: bool) -> None:
+    @rule(index=WORKERS, age=AGES, again=st.booleans(), starts=st.booleans())
+    def claim(self, index: int, age: int, again: bool, starts: bool) -> None:
         lease, before = self.leases[index], self.row
         run = before.run - age
         found = self.worker.claim([(self.id, run)], lease.owner, lease.hostname, again=again)
-        self.claims[index] += found
         for claim in found:
             assert before.finished_at is None and before.run == run
             assert before.owner_id in ((None, lease.owner) if again else (None,))
             assert claim.fence == before.fence + 1
+            self.claims.append(claim)
+            if starts:
+                self._start(claim)
 
-    @precondition(lambda self: any(self.claims))
-    @rule(index=WORKERS, data=st.data())
-    def start(self, index: int, data: Any) -> None:
-        if not self.claims[index]:
-            return
-        claim = self._take(data, self.claims[index])
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data())
+    def start(self, data: Any) -> None:
+        self._start(data.draw(st.sampled_from(self.claims)))
+
+    def _start(self, claim: Claim) -> None:
         before = self.row
+        self.claims.remove(claim)
         if self.worker.start(claim, acks_late=self.acks_late):
             assert self._holds(claim, before) and before.state == states.RECEIVED
-            self.running[index].append(claim)
+            self.running.append(claim)
             self.bodies[claim.run] += 1
 
-    @precondition(lambda self: any(self.running))
-    @rule(
-        index=WORKERS,
-        data=st.data(),
-        how=st.sampled_from(["finish", "finish", "progress", "retry"]),
-    )
-    def end_body(self, index: int, data: Any, how: str) -> None:
-        if not self.running[index]:
-            return
-        claim, before = self._take(data, self.running[index]), self.row
-        done = {
-            "finish": lambda: self.worker.finish(claim, SUCCESS),
-            "progress": lambda: self.worker.progress(claim, Outcome("PROGRESS")),
-            "retry": lambda: self.keeper.rerun(record(self.id), claim, states.RETRY),
-        }[how]()
-        if how == "progress":
-            self.running[index].append(claim)
-        assert not done or self._holds(claim, before)
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def finish(self, data: Any) -> None:
+        claim, before = data.draw(st.sampled_from(self.running)), self.row
+        self.running.remove(claim)
+        assert self.worker.finish(claim, SUCCESS) == self._holds(claim, before)
 
-    @precondition(lambda self: any(self.claims) or any(self.running))
-    @rule(index=WORKERS, data=st.data())
-    def hand_back(self, index: int, data: Any) -> None:
-        held = self.claims[index] + self.running[index]
-        if not held:
-            return
-        claim, before = data.draw(st.sampled_from(held)), self.row
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def retry(self, data: Any) -> None:
+        claim, before = data.draw(st.sampled_from(self.running)), self.row
+        self.running.remove(claim)
+        run = self.keeper.rerun(record(self.id), claim, states.RETRY)
+        assert (run is not None) == self._holds(claim, before)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def progress(self, data: Any) -> None:
+        claim, before = data.draw(st.sampled_from(self.running)), self.row
+        stored = self.worker.progress(claim, Outcome("PROGRESS"))
+        assert stored == self._holds(claim, before)
+
+    @precondition(lambda self: self.claims or self.running)
+    @rule(data=st.data())
+    def hand_back(self, data: Any) -> None:
+        claim, before = data.draw(st.sampled_from(self.claims + self.running)), self.row
         if self.worker.hand_back(claim, MAX_DEATHS):
             assert self._holds(claim, before)
             self._note_death(before)
-            self._drop(index, claim)
+            (self.claims if claim in self.claims else self.running).remove(claim)
 
     # Leases
 
@@ -201,16 +204,6 @@ class Rows(RuleBasedStateMachine):
     def _note_death(self, before: Task) -> None:
         if before.state != states.RECEIVED:
             self.deaths[before.run] += 1
-
-    def _take(self, data: Any, held: list[Claim]) -> Claim:
-        claim = data.draw(st.sampled_from(held))
-        held.remove(claim)
-        return claim
-
-    def _drop(self, index: int, claim: Claim) -> None:
-        for held in (self.claims[index], self.running[index]):
-            if claim in held:
-                held.remove(claim)
 
 
 def test_the_promise_holds_in_any_order(
