@@ -106,8 +106,8 @@ def _on_postrun(task: Any, state: Any, retval: Any, **kwargs: Any) -> None:
 
 
 @_quiet
-def _on_unknown(message: Any, name: str, exc: Any, **kwargs: Any) -> None:
-    observer.unknown(message, name, exc)
+def _on_unknown(message: Any, name: str, **kwargs: Any) -> None:
+    observer.unknown(message, name)
 
 
 @_quiet

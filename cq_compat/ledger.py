@@ -88,7 +88,7 @@ class RowLedger:
             return mirror.republish(record)
         claim = Claim.read(record.id, request.get(HEADER))
         if claim is None:  # it came by another broker, and goes on by this one
-            return mirror.republish(record)
+            return mirror.rejoin(record) or mirror.republish(record)
         state = states.RETRY if record.retries > (request.retries or 0) else states.PENDING
         return mirror.rerun(record, claim, state)
 

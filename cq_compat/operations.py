@@ -55,8 +55,10 @@ def revoke(
     """
     outcome = revoked(reason)
     changed = _in_chunks(task_ids, lambda mirror, ids: mirror.revoke(ids, outcome))
-    if changed:
-        tell = partial(tell_workers, changed, terminate=terminate, signal=signal)
+    observed = _without_message(changed)
+    kept = [task_id for task_id in changed if task_id not in observed] if terminate else []
+    tell = partial(tell_workers, kept, list(observed), terminate=terminate, signal=signal)
+    if kept or observed:
         transaction.on_commit(tell, using=alias())
     return changed
 
@@ -71,6 +73,17 @@ def revoked(reason: str) -> Outcome:
     backend = BaseBackend(current_app)
     exception = backend.prepare_exception(TaskRevokedError(reason))
     return Outcome(states.REVOKED, *encode_text(exception, backend.serializer))
+
+
+def _without_message(task_ids: Sequence[str]) -> set[str]:
+    # Those of other brokers, whose workers start a task whatever its row says.
+    from cq_compat.models import Task
+
+    found: set[str] = set()
+    for start in range(0, len(task_ids), CHUNK):
+        rows = Task.objects.filter(pk__in=task_ids[start : start + CHUNK], message="")
+        found.update(rows.values_list("pk", flat=True))
+    return found
 
 
 def _in_chunks(

@@ -9,8 +9,6 @@ from celery import current_app
 from kombu.exceptions import KombuError
 from kombu.log import get_logger
 
-from cq_compat.conf import conf
-
 logger = get_logger(__name__)
 
 COMMAND = "cq_terminate"
@@ -18,21 +16,25 @@ COMMAND = "cq_terminate"
 TIMEOUT, ATTEMPTS = 5.0, 1
 
 
-def tell_workers(task_ids: Sequence[str], *, terminate: bool, signal: str) -> bool:
-    """Have the bodies of revoked tasks ended if ``terminate`` says so; tell whether the broker took
-    the message.
+def tell_workers(
+    kept: Sequence[str], observed: Sequence[str], *, terminate: bool, signal: str
+) -> bool:
+    """Tell workers that tasks are revoked; tell whether the broker took the message.
+
+    Args:
+        kept: tasks that do not start any more, and whose bodies are to be ended.
+        observed: tasks of another broker, which only Celery's own command keeps from starting.
+        terminate: whether to end the bodies of the latter, too.
     """
-    if conf().DURABLE and not terminate:
-        return True  # the rows refuse to start
-    ids, control = list(task_ids), current_app.control
+    control = current_app.control
     try:
         with current_app.connection_for_write() as connection:
             _reach(connection)
-            if conf().DURABLE:
-                arguments = {"task_ids": ids, "signal": signal}
+            if kept:
+                arguments = {"task_ids": kept, "signal": signal}
                 control.broadcast(COMMAND, arguments=arguments, connection=connection)
-            else:
-                control.revoke(ids, terminate=terminate, signal=signal, connection=connection)
+            if observed:
+                control.revoke(observed, terminate=terminate, signal=signal, connection=connection)
     except (KombuError, OSError) as exc:
         logger.warning("Tasks are revoked, but workers could not be told: %s", exc)
         return False

@@ -94,6 +94,8 @@ class Wait:
     def _watch(self) -> bool:
         if not dialect_of(own_connection().vendor).has_returning:
             return False  # whoever ends a task could not see that it is watched
+        if own_connection().vendor == "sqlite" and connections[alias()].in_atomic_block:
+            return False  # a write beside the caller's transaction would wait for its end
         if self._waker is None:
             self._waker, self._added = waker_of(self._app), self._waiting
             self._waker.add(self._added, self._ring)
@@ -108,7 +110,7 @@ def ended(
     interval: float | None,
     on_interval: Callable[[], Any] | None,
 ) -> Iterator[Meta]:
-    """Yield the metadata of tasks as they end; before each pause ``on_interval`` is called.
+    """Yield the metadata of tasks as they end; after each look ``on_interval`` is called.
 
     Raises:
         celery.exceptions.TimeoutError: the time is over.
@@ -116,10 +118,11 @@ def ended(
     bell = threading.Event()
     with closing(Wait(app, results, task_ids, timeout, interval, bell.set)) as wait:
         while not wait.is_over:
-            yield from wait.look()
+            found = wait.look()
+            if on_interval is not None:
+                on_interval()  # before an end, too: it raises what has failed before it
+            yield from found
             if not wait.is_over:
-                if on_interval is not None:
-                    on_interval()
                 bell.wait(wait.pause())
                 bell.clear()
 

@@ -289,6 +289,8 @@ class Channel(StdChannel):
             return None
         envelope = cast(Envelope, delivery.envelope)
         if self._is_dead(delivery, envelope):
+            if delivery.is_claimed:
+                self.ledger.reject(envelope)
             self._bury(delivery, envelope, "expired")
             return None
         return Message(envelope, delivery, self, next(self._delivery_tags))

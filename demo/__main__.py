@@ -1,4 +1,4 @@
-"""`python -m demo`: start the shop, watch it, stop it."""
+"""`python -m demo`: start the shop, watch it, stop it; `python -m demo flush`: do it harm."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ import tempfile
 from demo.places import var
 from demo.stack.check import check
 from demo.stack.errors import DemoError, Stopped
+from demo.stack.flush import flush
 from demo.stack.prepare import USER
 from demo.stack.programs import LOCAL
 from demo.stack.supervisor import Supervisor
@@ -16,6 +17,12 @@ from demo.stack.supervisor import Supervisor
 def main() -> int:
     """Return 0 after a Ctrl-C or a check without faults, else 1."""
     parser = argparse.ArgumentParser(prog="python -m demo", description="A small shop on Celery.")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=("flush",),
+        help="empty the Redis of the running shop in the middle of a burst of tasks",
+    )
     parser.add_argument("--port", type=int, default=8000, help="if it is taken, a free one is used")
     parser.add_argument(
         "--host",
@@ -28,6 +35,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     try:
+        if options.action == "flush":
+            return 0 if flush(f"http://{LOCAL}:{options.port}/") else 1
         return _check() if options.check else _serve(options.host, options.port)
     except (Stopped, KeyboardInterrupt):
         return 0

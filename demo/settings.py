@@ -1,11 +1,12 @@
 """Settings of the demo.
 
-Tasks need three of these: the layer `tasks`, CELERY_BROKER_URL and `cq_compat` among the apps.
-The rest is what a small Django project has anyway.
+Tasks need four of these: the layer `tasks`, CELERY_BROKER_URL, CELERY_RESULT_BACKEND and
+`cq_compat` among the apps. The rest is what a small Django project has anyway.
 """
 
 import os
 
+import django
 from celery.schedules import crontab
 
 from demo.databases import parse_database_url
@@ -13,6 +14,7 @@ from demo.places import ROOT, redis_socket, var
 
 VAR = var()
 REDIS_URL = os.environ.get("CQ_DEMO_REDIS_URL") or f"unix://{redis_socket()}"
+REDIS_IS_OURS = not os.environ.get("CQ_DEMO_REDIS_URL")
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{VAR / 'db.sqlite3'}"
 
 # Django
@@ -57,6 +59,11 @@ ROOT_URLCONF = "demo.urls"
 DATABASES = {"default": parse_database_url(DATABASE_URL)}
 if DATABASE_URL.startswith("sqlite:"):
     DATABASES["default"]["OPTIONS"]["timeout"] = 20  # seconds that a writer waits for others
+    if django.VERSION >= (5, 1):
+        # One that has begun to read waits for nobody when it wants to write: it fails.
+        DATABASES["default"]["OPTIONS"]["transaction_mode"] = "IMMEDIATE"
+        # With a write-ahead log this is safe from all but the end of the machine itself.
+        DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA synchronous = NORMAL"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -95,8 +102,7 @@ CHANNEL_LAYERS = {
 # Celery
 
 CELERY_BROKER_URL = "channels://tasks"
-CELERY_RESULT_BACKEND = REDIS_URL.replace("unix://", "redis+socket://", 1)
-CELERY_TASK_IGNORE_RESULT = True  # only the report's chord needs results, and asks for them
+CELERY_RESULT_BACKEND = "cq"  # results are in the tasks' rows, where the page finds them, too
 CELERY_TASK_ROUTES = {
     "demo.shop.tasks.send_order_mail": {"queue": "mails"},
     "demo.shop.tasks.make_thumbnail": {"queue": "pictures"},

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", views.page, name="page"),
     path("orders/", views.place_order, name="order"),
     path("orders/rush/", views.rush, name="rush"),
+    path("parcels/", views.flush_redis, name="flush"),
     path("pictures/", views.upload_picture, name="picture"),
     path("pictures/samples/", views.draw_samples, name="samples"),
     path("reports/", views.ask_report, name="report"),

@@ -37,19 +37,21 @@ class ObservingMirror(TaskTable):
         """Write sightings, one of each task, in the order of their ids."""
         rest = [one for one in seen if not one.is_publish]
         published = [one for one in seen if one.is_publish]
-        if self._insert(published) < len(published) or not self.dialect.counts_ignored:
+        if not self._insert(published):
             rest = list(seen)
         if self._advance(rest) < len(rest):
-            self._insert([one for one in rest if not one.is_publish])
+            if not self._insert([one for one in rest if not one.is_publish]):
+                self._advance(rest)  # somebody else has made the row meanwhile
             self._fill(rest)
 
-    def _insert(self, seen: Sequence[Sighting]) -> int:
+    def _insert(self, seen: Sequence[Sighting]) -> bool:
+        """Make rows; tell whether there were none of these ids."""
         values = [self._columns(one) for one in seen]
         if not values:
-            return 0
+            return True
         times = ("created_at", "received_at", "started_at", "finished_at")
         marks = ", ".join([*["%s"] * len(values[0]), *[self.later] * len(times)])
-        return self.connection.execute_many(
+        made = self.connection.execute_many(
             f"INSERT INTO cq_task ({', '.join([*values[0], *times])}) VALUES ({marks}) "
             f"{self.dialect.ignore.format(key='id')}",
             [
@@ -57,6 +59,7 @@ class ObservingMirror(TaskTable):
                 for one, found in zip(seen, values, strict=True)
             ],
         )
+        return made == len(seen) and self.dialect.counts_ignored
 
     def _advance(self, seen: Sequence[Sighting]) -> int:
         return self.connection.execute_many(
@@ -81,8 +84,8 @@ class ObservingMirror(TaskTable):
             f"UPDATE cq_task SET {texts}, {links}, "
             f"received_at = COALESCE(received_at, {self.later}), "
             f"started_at = COALESCE(started_at, {self.later}) "
-            "WHERE id = %s AND owner_id IS NULL AND message = '' AND (name = '' OR worker = '' OR "
-            "received_at IS NULL OR started_at IS NULL)",
+            "WHERE id = %s AND owner_id IS NULL AND message = '' AND (name = '' OR broker = '' OR "
+            "worker = '' OR received_at IS NULL OR started_at IS NULL)",
             [
                 [*(found[name] for name in (*_TEXTS, *_LINKS)), *_times(one)[:2], one.id]
                 for one, found in zip(seen, columns, strict=True)

@@ -30,6 +30,10 @@ _OUTCOME = (
     *("ended_as", "result", "traceback", "children"),
 )
 
+#: Not on its way to a body, which would not start from another state: a task that has published
+#: itself to the ledger's broker may store RETRY when its next attempt has been claimed.
+_NOT_CLAIMED = f" AND (owner_id IS NULL OR state <> '{states.RECEIVED}')"
+
 
 class PublishingMirror(TaskTable):
     """The verbs of whoever has no claim."""
@@ -95,6 +99,22 @@ class PublishingMirror(TaskTable):
         )
         return int(found[0][0]) + 1 if changed else None
 
+    def rejoin(self, record: Record) -> int | None:
+        """Let a task whose body runs by another broker go on by its next message; return the new
+        run, ``None`` if the task has ended or the message is not of a later attempt.
+        """
+        columns = {**dict.fromkeys(_OUTCOME), **self._columns(record)}
+        sets = "".join(f"{name} = %s, " for name in columns)
+        rows = self.update_returning(
+            f"{sets}state = '{states.RETRY}', run = run + 1, fence = fence + 1, due_at = "
+            f"{self.later}",
+            [*columns.values(), record.delay],
+            f"id = %s AND {OPEN} AND retries < %s",
+            [record.id, record.retries],
+            "run",
+        )
+        return int(rows[0][0]) if rows else None
+
     def mark_sent(self, sent: Sequence[tuple[str, int]]) -> int:
         """Note that messages, by id and run, were given to the layer; return how many rows
         changed. Those that a worker has claimed meanwhile need no note.
@@ -110,16 +130,24 @@ class PublishingMirror(TaskTable):
         """Store the state of a task by its id alone; tell whether its outcome was not settled."""
         ends = outcome.state in states.FINISHED
         finished, ended_as = (self.now, outcome.ended_as) if ends else ("NULL", None)
-        changed = self.update_one(
-            "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"ended_as = %s, finished_at = {finished}",
-            [*outcome, ended_as],
-            f"id = %s AND {UNSETTLED}",
-            [task_id],
-        )
         stored = {**outcome._asdict(), "ended_as": ended_as}
         values = {**_UNKNOWN, **_NEW, "id": task_id, **stored}
-        return changed or self.insert(values, created_at=self.now, finished_at=finished)
+        return (
+            self._store(task_id, outcome)
+            or self.insert(values, created_at=self.now, finished_at=finished)
+            or self._store(task_id, outcome)  # an observer may have made the row meanwhile
+        )
+
+    def _store(self, task_id: str, outcome: Outcome) -> bool:
+        ends = outcome.state in states.FINISHED
+        ending = f"finished_at = {self.now}, owner_id = NULL" if ends else "finished_at = NULL"
+        return self.update_one(
+            "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
+            f"ended_as = %s, {ending}",
+            [*outcome, outcome.ended_as if ends else None],
+            f"id = %s AND {UNSETTLED}{'' if ends else _NOT_CLAIMED}",
+            [task_id],
+        )
 
     def watch(self, task_ids: Sequence[str], watcher: str) -> int:
         """Note who waits for the ends of tasks, in place of whoever did before; return how many of

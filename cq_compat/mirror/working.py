@@ -119,7 +119,7 @@ class WorkingMirror(TaskTable):
         """
         return self.update_one(
             "state = %s, retries = %s, run = run + 1, owner_id = NULL, fence = fence + 1, "
-            "message = '', sent_at = NULL, due_at = NULL",
+            "message = '', broker = '', sent_at = NULL, due_at = NULL",
             [state, retries],
             f"id = %s AND fence = %s AND run = %s AND {OPEN}",
             [claim.task_id, claim.fence, claim.run],

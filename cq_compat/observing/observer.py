@@ -11,8 +11,7 @@ from time import monotonic
 from typing import Any
 
 from celery import current_task
-from celery.exceptions import TaskRevokedError
-from kombu.log import get_logger
+from celery.exceptions import NotRegistered, TaskRevokedError
 
 from cq_compat import states
 from cq_compat.conf import conf
@@ -20,14 +19,12 @@ from cq_compat.database import OwnConnection, own_connection
 from cq_compat.guards import claim_of
 from cq_compat.keeper.heartbeat import Heartbeat
 from cq_compat.lease import Lease
-from cq_compat.mirror import Claim, Outcome, WorkingMirror
+from cq_compat.mirror import Outcome, WorkingMirror
 from cq_compat.observing.outcomes import error_outcome, result_outcome
 from cq_compat.observing.routes import brokers, brokers_of, is_broadcast, route_of
 from cq_compat.observing.writer import EXIT_TIMEOUT, Writer
 from cq_compat.records import HEADER
 from cq_compat.sightings import Sighting, facts_of
-
-logger = get_logger(__name__)
 
 
 class Observer:
@@ -77,13 +74,9 @@ class Observer:
         self._republished.add(seen.id)
         claim = claim_of(request)
         if claim is not None:  # this worker's broker is the ledger's, the next one's is another
-            self._leave(claim, seen)
+            WorkingMirror(own_connection()).leave(claim, seen.state, seen.retries)
             seen = seen._replace(route=seen.route._replace(broker=""))
         self._writer.put(seen._replace(is_publish=False))
-
-    def _leave(self, claim: Claim, seen: Sighting) -> None:
-        if not WorkingMirror(own_connection()).leave(claim, seen.state, seen.retries):
-            logger.warning("Task %s goes to another broker without its row.", seen.id)
 
     # Workers
 
@@ -106,7 +99,7 @@ class Observer:
     def retried(self, task: Any, request: Any, reason: Any, einfo: Any) -> None:
         """See a task that will run once more; its message was seen before."""
         if _is_run(request) and einfo is not None:
-            outcome = error_outcome(task, request, states.RETRY, reason.exc, einfo)
+            outcome = error_outcome(task, states.RETRY, reason.exc, einfo)
             self._see(vars(request), outcome, retries=request.retries + 1)
 
     def failed(self, task: Any, task_id: str, exception: Any, einfo: Any) -> None:
@@ -114,12 +107,12 @@ class Observer:
         request = task.request
         if request.id != task_id:  # of a worker's main process, which may know no more than the id
             if self._lease is not None:
-                outcome = error_outcome(task, None, states.FAILURE, exception, einfo)
+                outcome = error_outcome(task, states.FAILURE, exception, einfo)
                 self._writer.put(
                     Sighting(task_id, outcome, monotonic(), worker=self._lease.hostname)
                 )
         elif _is_run(request):
-            outcome = error_outcome(task, request, states.FAILURE, exception, einfo)
+            outcome = error_outcome(task, states.FAILURE, exception, einfo)
             self._see(vars(request), outcome)
 
     def revoked(self, task: Any, request: Any, *, terminated: bool, expired: bool) -> None:
@@ -127,7 +120,7 @@ class Observer:
         if _is_run(request):
             reason = "expired" if expired else "terminated" if terminated else "revoked"
             error = TaskRevokedError(reason)
-            outcome = error_outcome(task, request, states.REVOKED, error, None)
+            outcome = error_outcome(task, states.REVOKED, error, None)
             self._see(vars(request), outcome)
 
     def returned(self, task: Any, state: Any, retval: Any) -> None:
@@ -142,11 +135,11 @@ class Observer:
         elif state in (states.IGNORED, states.REJECTED) and not is_republished:
             self._see(vars(request), state)
 
-    def unknown(self, message: Any, name: str, exception: Any) -> None:
+    def unknown(self, message: Any, name: str) -> None:
         """See a message that no task of the worker is for."""
         headers = {**message.headers, "delivery_info": message.delivery_info}
         if _is_observed(headers) and headers.get("id"):
-            outcome = error_outcome(None, None, states.FAILURE, exception, None)
+            outcome = error_outcome(None, states.FAILURE, NotRegistered(name), None)
             self._see({"task": name, **headers}, outcome)
 
     def refused(self, message: Any) -> None:
@@ -174,7 +167,12 @@ class Observer:
             )
         )
 
-    # A worker's life
+    # The process' life
+
+    def close(self) -> None:
+        """Begin anew with what is seen next."""
+        self._writer.close()
+        self._republished.clear()
 
     def begin_worker(self, consumer: Any) -> None:
         """Keep the row of a worker without the ledger alive."""

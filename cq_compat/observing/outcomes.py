@@ -25,7 +25,7 @@ def result_outcome(task: Any, result: Any) -> Outcome:
     return Outcome(states.SUCCESS, *_encoded(task, result, states.SUCCESS))
 
 
-def error_outcome(task: Any, request: Any, state: str, error: Any, einfo: Any) -> Outcome:
+def error_outcome(task: Any, state: str, error: Any, einfo: Any) -> Outcome:
     """Return what an error leaves behind."""
     traceback = None if einfo is None else storable(einfo.traceback)
     if traceback is not None and len(traceback) > LONGEST:

@@ -60,6 +60,7 @@ class Writer:
         self._waiting: deque[Sighting] = deque()
         self._changed = threading.Condition()
         self._hurry = threading.Event()
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._batch: list[Sighting] = []
         self._weight = 0
@@ -92,16 +93,30 @@ class Writer:
 
     def flush(self, timeout: float) -> bool:
         """Wait until all is written, unless the database is away; tell whether it is."""
-        deadline = monotonic() + timeout
         self._hurry.set()
+        try:
+            with self._changed:
+                return self._changed.wait_for(self._is_idle, timeout) and not self._is_late
+        finally:
+            self._hurry.clear()
+
+    def close(self) -> None:
+        """End the thread, and forget what it has not written; a later sighting starts another."""
         with self._changed:
-            while self._waiting or self._batch:
-                left = deadline - monotonic()
-                if left <= 0 or self._failing:
-                    return False
-                self._changed.wait(left)
-        self._hurry.clear()
-        return True
+            thread = self._thread
+            self._stopped.set()
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join(EXIT_TIMEOUT)
+        self._connection.close()
+        self.reset_after_fork()
+
+    @property
+    def _is_late(self) -> bool:
+        return bool(self._waiting or self._batch)
+
+    def _is_idle(self) -> bool:
+        return self._failing or not self._is_late
 
     def _start(self) -> None:
         if self._thread is None:
@@ -118,13 +133,13 @@ class Writer:
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
-        while True:
+        while not self._stopped.is_set():
             try:
                 self._turn()
                 pause = FIRST_PAUSE
             except Exception as exc:  # what was taken waits, and the next turn begins with it
                 self._note_failure(exc)
-                threading.Event().wait(pause)
+                self._stopped.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _turn(self) -> None:
@@ -139,7 +154,7 @@ class Writer:
 
     def _wait(self) -> None:
         with self._changed:
-            if not self._waiting:
+            if not self._waiting and not self._stopped.is_set():
                 self._changed.wait(self._until_duty())
         if self._waiting:
             self._hurry.wait(max(0.0, self._next_write - monotonic()))

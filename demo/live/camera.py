@@ -16,7 +16,7 @@ from demo.live.tasks import recent_tasks, running_workers
 
 
 class Camera(Polaroid):
-    """Sends the state that Celery's events describe, with the shop's own, to the group."""
+    """Sends what rows and events tell of Celery, with the shop's own, to the group."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,7 +28,7 @@ class Camera(Polaroid):
 
         close_old_connections()
         board = {
-            "tasks": recent_tasks(state),
+            "tasks": recent_tasks(),
             "workers": running_workers(state),
             "queues": queue_lengths(self.app),
             **shop_board(),

@@ -1,18 +1,22 @@
-"""Tasks and workers, as the page wants them, out of the state that events describe."""
+"""Tasks and workers, as the page wants them: the former are rows, the latter send events."""
 
 from typing import Any
 
 from celery import states
-from celery.events.state import State, Task
+from celery.events.state import State
+from kombu.utils.json import loads
 
 TASKS = 40
 TEXT = 200  # characters
-RUNNING = (states.STARTED, "PROGRESS")
+PROGRESS = "PROGRESS"
+RUNNING = (states.STARTED, PROGRESS)
 
 
-def recent_tasks(state: State) -> list[dict[str, Any]]:
-    """Return the tasks that were active of late: running ones first, then the youngest."""
-    tasks = [_task(task) for _, task in state.tasks_by_time(limit=TASKS) if task.name]
+def recent_tasks() -> list[dict[str, Any]]:
+    """Return the youngest tasks, running ones first."""
+    from cq_compat.models import Task  # a model, which Django must have loaded
+
+    tasks = [_task(row) for row in Task.objects.exclude(name="")[:TASKS]]
     return sorted(tasks, key=_place)
 
 
@@ -31,24 +35,36 @@ def _place(task: dict[str, Any]) -> tuple[bool, float]:
     return True, -task["at"]
 
 
-def _task(task: Task) -> dict[str, Any]:
-    # A stopped task may have been in a state of its own, which Celery ranks above REVOKED.
-    state = states.REVOKED if task.revoked else task.state
-    finished = state in states.READY_STATES
+def _task(row: Any) -> dict[str, Any]:
+    result = None if row.result is None else loads(row.result)
     return {
-        "id": task.uuid,
-        "name": task.name.rpartition(".")[2],
-        "args": _short(task.args),
-        "state": state,
-        "finished": finished,
-        "retries": task.retries or 0,
-        "progress": None if finished else getattr(task, "progress", None),
-        "seconds": task.runtime,
-        "outcome": _short(task.exception if state != states.SUCCESS else task.result),
-        "at": task.sent or task.received or task.timestamp,
+        "id": row.pk,
+        "name": row.name.rpartition(".")[2],
+        "args": _short(row.args),
+        "state": row.state,
+        "finished": row.is_finished,
+        "retries": row.retries,
+        "progress": result["progress"] if row.state == PROGRESS else None,
+        "seconds": _seconds(row),
+        "outcome": _short(_outcome(result)),
+        "at": row.created_at.timestamp(),
     }
 
 
-def _short(text: Any) -> str:
-    text = "" if text is None else str(text)
+def _seconds(row: Any) -> float | None:
+    if row.started_at is None or row.finished_at is None:
+        return None
+    return float((row.finished_at - row.started_at).total_seconds())
+
+
+def _outcome(result: Any) -> Any:
+    if not isinstance(result, dict):
+        return result
+    said = result.get("exc_message")  # else it is what is known of a task that runs
+    text = " ".join(map(str, said)) if isinstance(said, list) else said
+    return f"{result['exc_type']}: {text}" if "exc_type" in result else None
+
+
+def _short(value: Any) -> str:
+    text = "" if value is None else str(value)
     return text if len(text) <= TEXT else text[: TEXT - 1] + "…"

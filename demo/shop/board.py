@@ -6,6 +6,7 @@ from django_celery_beat.models import PeriodicTask
 
 from demo.shop.mails import latest_mails
 from demo.shop.models import Item, Order, Picture, Report
+from demo.shop.parcels import parcel_counts
 
 MAILS = 6
 PICTURES = 12
@@ -15,6 +16,7 @@ def shop_board() -> dict[str, Any]:
     """Return what the shop has to show: counts, mails, pictures, the last report, schedules."""
     return {
         "orders": Order.objects.count(),
+        "parcels": parcel_counts(),
         "mails": latest_mails(MAILS),
         "pictures": [_picture(picture) for picture in Picture.objects.order_by("-pk")[:PICTURES]],
         "report": [_report(report) for report in Report.objects.order_by("-pk")[:1]],

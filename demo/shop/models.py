@@ -1,4 +1,4 @@
-"""Orders, pictures and reports."""
+"""Orders, parcels, pictures and reports."""
 
 import uuid
 from pathlib import PurePath
@@ -32,6 +32,13 @@ class Order(models.Model):
     def price(self) -> int:
         """The price in cents."""
         return PRICES[Item(self.item)]
+
+
+class Parcel(models.Model):
+    """What one task is to pack: the shop's own count, which knows nothing of Celery."""
+
+    task_id = models.CharField(max_length=36, unique=True)
+    packed = models.PositiveSmallIntegerField(default=0)
 
 
 def original_path(picture: "Picture", filename: str) -> str:

@@ -5,10 +5,11 @@ import time
 
 from celery import Task, chord, shared_task
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from demo.shop import mails, pictures
-from demo.shop.models import Item, Order, Picture, Report
+from demo.shop.models import Item, Order, Parcel, Picture, Report
 
 CUSTOMERS = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald")
 KEPT = 500  # orders, pictures and reports that survive the night
@@ -36,7 +37,7 @@ def serve_a_customer() -> int:
         order = Order.objects.create(
             name=name, email=f"{name.lower()}@example.com", item=random.choice(Item.values)
         )
-        transaction.on_commit(lambda: send_order_mail.delay(order.pk))
+        send_order_mail.delay(order.pk)  # sent once the order is committed
     return order.pk
 
 
@@ -62,7 +63,7 @@ def build_report() -> str:
     return str(chord([sum_up.s(item) for item in Item.values], write_report.s()).delay().id)
 
 
-@shared_task(ignore_result=False)
+@shared_task
 def sum_up(item: str) -> tuple[str, int, int]:
     """Return the item, its orders and what they brought in cents."""
     orders = list(Order.objects.filter(item=item))
@@ -75,11 +76,17 @@ def write_report(lines: list[tuple[str, int, int]]) -> int:
     return Report.objects.create(lines=lines).pk
 
 
+@shared_task
+def pack_parcel(parcel_id: int) -> None:
+    """Pack a parcel, and count how often that was done."""
+    Parcel.objects.filter(pk=parcel_id).update(packed=F("packed") + 1)
+
+
 @shared_task(bind=True)
 def count_stock(self: Task) -> str:
     """Count the shelves, slowly, and tell how far it has come."""
     for percent in range(0, 100, 5):
-        self.send_event("task-progress", progress=percent)
+        self.update_state(state="PROGRESS", meta={"progress": percent})
         time.sleep(STOCK_SECONDS / 20)
     return "all there"
 
@@ -88,6 +95,7 @@ def count_stock(self: Task) -> str:
 def tidy_up() -> int:
     """Forget what is old, and return how many things that were."""
     forgotten = mails.forget_all_but(KEPT)
+    Parcel.objects.exclude(packed=0).delete()
     for model in (Order, Picture, Report):
         for row in model.objects.order_by("-pk")[KEPT:]:
             row.delete()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 
-from celery import chain, current_app, group
+from celery import chain, group
 from django.db import transaction
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -13,9 +13,11 @@ from django.views.decorators.http import require_GET, require_POST
 from django_celery_beat.models import PeriodicTask
 from kombu.exceptions import OperationalError
 
+from cq_compat.models import Task
 from demo.shop import tasks
 from demo.shop.forms import OrderForm, PictureForm
 from demo.shop.models import Item
+from demo.shop.parcels import PARCELS, publish_and_flush
 
 RUSH = 50
 SAMPLES = 6
@@ -41,7 +43,8 @@ def button(view: View) -> View:
 @ensure_csrf_cookie
 def page(request: HttpRequest) -> HttpResponse:
     """Show the only page; the rest comes over its websocket."""
-    return render(request, "page.html", {"items": Item.choices, "rush": RUSH, "samples": SAMPLES})
+    counts = {"rush": RUSH, "samples": SAMPLES, "parcels": PARCELS}
+    return render(request, "page.html", {"items": Item.choices, **counts})
 
 
 @button
@@ -53,7 +56,7 @@ def place_order(request: HttpRequest) -> HttpResponse:
     outages = form.cleaned_data["outages"] or 0
     with transaction.atomic():
         order = form.save()
-        transaction.on_commit(lambda: tasks.send_order_mail.delay(order.pk, outages))
+        tasks.send_order_mail.delay(order.pk, outages)  # a part of the transaction
     return _thanks(f"Order {order.pk} is placed.")
 
 
@@ -65,6 +68,13 @@ def rush(request: HttpRequest) -> HttpResponse:
 
 
 @button
+def flush_redis(request: HttpRequest) -> HttpResponse:
+    """Lose everything that is in Redis, under load."""
+    publish_and_flush()
+    return _thanks(f"{PARCELS} tasks are published; Redis was emptied on the way.")
+
+
+@button
 def upload_picture(request: HttpRequest) -> HttpResponse:
     """Keep an uploaded picture and have its thumbnail made."""
     form = PictureForm(request.POST, request.FILES)
@@ -72,7 +82,7 @@ def upload_picture(request: HttpRequest) -> HttpResponse:
         return _refusal(form)
     with transaction.atomic():
         picture = form.save()
-        transaction.on_commit(lambda: tasks.make_thumbnail.delay(picture.pk))
+        tasks.make_thumbnail.delay(picture.pk)
     return _thanks("The picture is here.")
 
 
@@ -101,7 +111,7 @@ def count_stock(request: HttpRequest) -> HttpResponse:
 @button
 def stop_task(request: HttpRequest) -> HttpResponse:
     """Revoke a task, even in the middle of its work."""
-    current_app.control.revoke(request.POST.get("task", ""), terminate=True)
+    Task.objects.filter(pk=request.POST.get("task", "")).revoke(terminate=True)
     return _thanks("The task is told to stop.")
 
 

@@ -109,7 +109,22 @@ function buildWorker({ name, done }) {
   return make("span", { class: "meter" }, `${name} · ${done} done`);
 }
 
+// What the flushes have done: the shop's own count of bodies, against what was published.
+function buildParcels({ published, done, waiting, lost, twice }) {
+  const meter = (name, count, kind) => make("span", { class: `meter ${kind}` }, `${name} `, make("b", {}, `${count}`));
+  return make("span", { class: "parcels" },
+    "Published under a flush ",
+    meter("tasks", published, ""),
+    meter("done", done, ""),
+    meter("waiting", waiting, ""),
+    meter("lost", lost, lost ? "bad" : "good"),
+    meter("done twice", twice, twice ? "bad" : "good"),
+  );
+}
+
 function show(board) {
+  const parcels = board.parcels.published ? [board.parcels] : [];
+  list($("parcels"), parcels, (counts) => JSON.stringify(counts), buildParcels);
   list($("queues"), board.queues, ({ name, length }) => `${name} ${length}`, buildQueue);
   list($("workers"), board.workers, ({ name, done }) => `${name} ${done}`, buildWorker);
   list($("tasks"), board.tasks, ({ id }) => id, buildTask, updateTask);

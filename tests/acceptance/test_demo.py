@@ -33,7 +33,8 @@ def test_every_button_works_on_embedded_and_on_real_servers(
         for check in [_check(running), _check(running, **real)]:
             output, _ = check.communicate(timeout=150)
             assert check.returncode == 0, output
-            assert output.count("ok  ") >= 10, output
+            assert output.count("ok  ") >= 11, output
+            assert "none is done twice" in output
     assert own_redis.run("DBSIZE") > 0
     postgres_server.run("TABLE shop_order", database.rpartition("/")[2])
 
@@ -52,6 +53,31 @@ def test_one_at_a_time_and_one_ctrl_c_ends_everything(tmp_path: Path) -> None:
         demo.signal(signal.SIGINT)
         assert demo.wait_end() == 0
         assert demo.start().url == f"http://127.0.0.1:{port}/"  # again, on the same files
+
+
+def test_a_flush_under_load_loses_nothing(demo: Demo) -> None:
+    port = demo.url.rpartition(":")[2].strip("/")
+    flush = subprocess.run(
+        [sys.executable, "-m", "demo", "flush", "--port", port],
+        **demo.popen_options(),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert flush.returncode == 0, flush.stdout + flush.stderr
+    first, last = flush.stdout.splitlines()[0], flush.stdout.splitlines()[-1]
+    assert first != last  # the tasks were under way
+    assert last == "published 500  done 500  waiting 0  lost 0  twice 0"
+    assert "The channel layer has lost its messages" in demo.log_of("worker")
+
+
+def test_there_is_no_flush_without_a_shop(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # where nobody answers
+        command = [sys.executable, "-m", "demo", "flush", "--port", str(taken.getsockname()[1])]
+        taken.close()
+        flush = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert flush.returncode == 1
+    assert "start `python -m demo` first" in flush.stderr
 
 
 def test_a_killed_supervisor_takes_everything_along(demo: Demo) -> None:

@@ -17,9 +17,12 @@ from cq_compat.models import Task
 from tests.project.tasks import hold, retry
 from tests.servers.waiting import wait_until
 
+def state_of(task_id):
+    return Task.objects.filter(pk=task_id).values_list("state", flat=True).first()
+
 def wait(task_id, state):
-    wait_until(lambda: Task.objects.get(pk=task_id).state == state, 30,
-               lambda: f"{task_id} to be {state}, is {Task.objects.get(pk=task_id).state}")
+    wait_until(lambda: state_of(task_id) == state, 30,
+               lambda: f"{task_id} to be {state}, is {state_of(task_id)}")
 """
 #: With arguments GATE: a body that is terminated, and its task run again until the gate is there.
 TERMINATE = """
@@ -45,6 +48,18 @@ DOWN = """
 waiting = hold.delay("never")
 Task.objects.get(pk=waiting.id).revoke(terminate=True)
 print(Task.objects.get(pk=waiting.id).state)
+"""
+OBSERVED = """
+from cq_compat.errors import MessageMissing
+held, waiting = hold.delay("never"), hold.delay("never")
+wait(held.id, "STARTED")
+wait(waiting.id, "RECEIVED")
+Task.objects.get(pk=waiting.id).revoke()
+Task.objects.get(pk=held.id).revoke(terminate=True)
+try:
+    Task.objects.get(pk=held.id).retry()
+except MessageMissing:
+    print(held.id, waiting.id)
 """
 
 
@@ -76,3 +91,12 @@ def test_operators_and_workers(rows: Project, tmp_path: Path) -> None:
 def test_a_layer_that_is_away_is_not_waited_for(rows: Project, own_redis: RedisServer) -> None:
     own_redis.kill()
     assert run(rows, DOWN) == "REVOKED"
+
+
+def test_tasks_of_another_broker(rows: Project, own_redis: RedisServer) -> None:
+    rows.settings |= {"CELERY_BROKER_URL": own_redis.url, "CELERY_RESULT_BACKEND": own_redis.url}
+    with rows.worker("-c", "1") as worker:
+        held, waiting = run(rows, OBSERVED).split()
+        worker.wait_log(rf"Terminating {held}")
+        worker.wait_log(rf"Discarding revoked task: .*{waiting}")
+    assert waiting not in rows.records()

@@ -37,6 +37,16 @@ def test_an_uploaded_picture_shows_its_thumbnail(shop: Shop, tmp_path: Path) -> 
     assert "lake.png" in shop.text("#pictures")
 
 
+def test_redis_is_flushed_under_load_and_nothing_is_lost(shop: Shop) -> None:
+    assert "Redis was emptied" in shop.press("Flush Redis under load")
+    wait_until(lambda: "waiting 500" not in shop.text("#parcels"), SECONDS, "the first parcels")
+    wait_until(lambda: "done 500" in shop.text("#parcels"), 2 * SECONDS, "the last parcel")
+    counts = shop.text("#parcels").splitlines()
+    assert counts[1:] == ["tasks 500", "done 500", "waiting 0", "lost 0", "done twice 0"]
+    assert "is placed" in shop.press("Order")  # and the page goes on
+    shop.wait_task("send_order_mail", "SUCCESS", "mail to ada@example.com")
+
+
 def test_a_running_task_is_stopped(shop: Shop) -> None:
     shop.press("Count the stock")
     shop.wait_task("count_stock", "PROGRESS")

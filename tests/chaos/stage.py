@@ -67,15 +67,14 @@ class Stage:
 
     # Workers
 
-    def worker(self, queue: str = "celery", *arguments: str) -> CeleryWorker:
-        """Return the worker of a queue, a new one if there is none that lives; it takes no more
-        than ten tasks, two of which run.
+    def worker(self, queue: str = "celery", *, name: str = "") -> CeleryWorker:
+        """Return the worker of that name, or of a queue; a new one if there is none that lives.
+        Two of its tasks run, and ten more may wait.
         """
-        found = self._workers.get(queue)
+        found = self._workers.get(name or queue)
         if found is None or not found.running:
-            options = ("-c", "2", "--prefetch-multiplier", "5", "-Q", queue, *arguments)
-            found = self._exits.enter_context(self.project.worker(*options))
-            self._workers[queue] = found
+            found = self.project.worker("-c", "2", "--prefetch-multiplier", "5", "-Q", queue)
+            self._workers[name or queue] = self._exits.enter_context(found)
         return found
 
     def forget(self, queue: str) -> None:

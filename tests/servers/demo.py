@@ -62,6 +62,10 @@ class Demo(Daemon):
         [found] = [p for p in self.family if word in p.cmdline() and p.ppid() == self.pid]
         return found
 
+    def log_of(self, program: str) -> str:
+        """Return what a program of the demo has printed."""
+        return (self.var / "logs" / f"{program}.log").read_text()
+
     def wait_end(self) -> int:
         """Return the exit code once neither the demo nor anything it started runs."""
         assert self.process is not None

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import cq_compat.errors
 import cq_transport
 from cq_compat import checks
+from cq_compat.conf import Settings
+from cq_compat.states import TRANSITIONS
 from cq_transport.options import Options
 from tests.acceptance.guide.blocks import GUIDE, PAGES
 from tests.servers.daemon import ROOT
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.unit
 
 REFERENCE = (GUIDE / "reference.md").read_text()
 LAYERS = (GUIDE / "layers.md").read_text()
+HOW_IT_WORKS = (GUIDE / "how-it-works.md").read_text()
 TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -26,11 +30,25 @@ BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 CHECK = re.compile(r'id="(cq\.[EW]\d{3})"')
 
 OPTIONS = [field.name for field in dataclasses.fields(Options)]
-ERRORS = [name for name in cq_transport.__all__ if isinstance(getattr(cq_transport, name), type)]
+DEFAULTS = ast.literal_eval(
+    re.search(r"^CQ = (\{.*?^\})", REFERENCE, re.MULTILINE | re.DOTALL)[1]  # type: ignore[index]
+)
+SETTINGS = [field.name for field in dataclasses.fields(Settings)]
 CHECKS = [
     check
-    for file in Path(checks.__file__).parent.glob("*.py")
-    for check in CHECK.findall(file.read_text())
+    for module in sorted(Path(checks.__file__).parent.glob("*.py"))
+    for check in CHECK.findall(module.read_text())
+]
+
+
+def is_error(value: object) -> bool:
+    """Tell whether a value is an error class."""
+    return isinstance(value, type) and issubclass(value, Exception)
+
+
+ERRORS = [
+    *(name for name in cq_transport.__all__ if is_error(getattr(cq_transport, name))),
+    *(name for name, value in vars(cq_compat.errors).items() if is_error(value)),
 ]
 
 
@@ -83,6 +101,28 @@ def test_default_is_that_of_the_reference(option: str) -> None:
     assert ast.literal_eval(shown[1]) == getattr(Options(), option)
 
 
+@pytest.mark.parametrize("entry", SETTINGS)
+def test_setting_is_in_the_reference_with_its_default(entry: str) -> None:
+    assert f"\n| `{entry}` |" in REFERENCE
+    assert DEFAULTS[entry] == getattr(Settings(), entry)
+
+
+def test_the_reference_has_no_setting_that_there_is_not() -> None:
+    assert list(DEFAULTS) == SETTINGS
+
+
+@pytest.mark.parametrize("verb", TRANSITIONS)
+def test_transition_is_in_the_table_as_it_is_in_the_code(verb: str) -> None:
+    found = TRANSITIONS[verb]
+    row = f"| `{verb}` | {found.to or 'as it was'} | {found.by} | {found.guard} |"
+    assert row in HOW_IT_WORKS.splitlines()
+
+
+def test_the_table_has_no_other_transition() -> None:
+    table = HOW_IT_WORKS.partition("| verb | to | by | guard |")[2].partition("\n\n")[0]
+    assert len(re.findall(r"^\| `", table, re.MULTILINE)) == len(TRANSITIONS)
+
+
 @pytest.mark.parametrize("error", ERRORS)
 def test_error_is_in_the_reference(error: str) -> None:
     assert f"\n| `{error}` |" in REFERENCE
@@ -95,5 +135,6 @@ def test_check_is_in_the_reference_and_has_its_fix(check: str) -> None:
 
 
 def test_there_is_something_to_look_for() -> None:
-    assert len(ERRORS) > 3
-    assert len(CHECKS) > 5
+    assert len(ERRORS) > 8
+    assert len(CHECKS) > 12
+    assert len(SETTINGS) > 5

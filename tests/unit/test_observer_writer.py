@@ -152,3 +152,13 @@ def test_a_duty_is_done_beside_the_writing(written: Writer, rows: Rows) -> None:
     assert written.flush(TIMEOUT)
     assert rows.ids == ["a"]
     written.look_after(None)
+
+
+def test_it_begins_anew_after_its_end(written: Writer, rows: Rows) -> None:
+    put(written, "a")
+    assert written.flush(TIMEOUT)
+    written.close()
+    put(written, "b")
+
+    assert written.flush(TIMEOUT)
+    assert rows.ids == ["a", "b"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import cq_compat
 import cq_transport
 
 pytestmark = pytest.mark.unit
@@ -14,11 +15,21 @@ def test_names_of_cq_transport() -> None:
         "LayerFull",
         "LayerMisconfigured",
         "LayerUnreachable",
+        "Ledger",
+        "LedgerUnavailable",
+        "Outgoing",
         "TransportError",
         "UndecodableMessage",
+        "current_ledger",
         "register",
+        "use_ledger",
     ]
     assert all(hasattr(cq_transport, name) for name in cq_transport.__all__)
+
+
+def test_names_of_cq_compat() -> None:
+    assert cq_compat.__all__ == ["aget"]
+    assert callable(cq_compat.aget)
 
 
 def test_register_may_be_called_again() -> None:

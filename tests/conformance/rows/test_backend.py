@@ -12,10 +12,11 @@ from celery.app.task import Context
 from celery.exceptions import ChordError, TaskRevokedError, TimeoutError
 from celery.result import GroupResult
 from celery.utils.functional import regen
+from django.db import transaction
 
 from cq_compat import chords, waiting, walk
 from cq_compat.backend import CqBackend
-from cq_compat.database import own_connection
+from cq_compat.database import CallersConnection, own_connection
 from cq_compat.dialects import dialect_of
 from cq_compat.encoding import encode_text
 from cq_compat.lease import Lease
@@ -219,6 +220,24 @@ def test_whoever_waits_is_noted_where_that_can_be_seen(
 
         assert got.result(30) == 3
     assert bool(row(request.id).watcher) is is_seen
+
+
+def test_to_wait_inside_the_transaction_that_publishes_is_in_vain(
+    app: Celery, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    waker, ring = waiting.waker_of(app), object
+    waker.add(["another"], ring)
+    wait_until(lambda: waker.watch(["another"]))  # it hears: a wait would now write that it watches
+    try:
+        with transaction.atomic(using=database):
+            made = record()
+            assert PublishingMirror(CallersConnection()).record(made)
+            result = app.AsyncResult(made.id)
+            with pytest.warns(RuntimeWarning, match="in vain"), pytest.raises(TimeoutError):
+                result.get(timeout=0.1)
+    finally:
+        waker.remove(["another"], ring)
 
 
 def test_groups(app: Celery, cq: CqBackend) -> None:

@@ -33,6 +33,7 @@ def lease(database: str) -> Iterator[Lease]:
     lease = Lease("w1@test", BROKER)
     lease.renew()
     fill(database, lease.owner)
+    lease.renew()  # to fill a table may take longer than a lease lasts
     yield lease
     lease.connection.close()
     with connections[database].cursor() as cursor:
@@ -47,6 +48,7 @@ def watched() -> Iterator[WatchedConnection]:
 
 
 def test_workers_and_keepers(database: str, lease: Lease, watched: WatchedConnection) -> None:
+    lease.renew()
     made = [record() for _ in range(20)]
     working, keeping = WorkingMirror(watched), KeepingMirror(watched)
     for one in made:

@@ -14,17 +14,12 @@ from celery.result import AsyncResult, GroupResult
 
 from cq_compat import aget, waiting
 from cq_compat.database import own_connection
-from cq_compat.ledger import ledger
 from cq_compat.models import Task
-from cq_transport import current_ledger, use_ledger
+from tests.acceptance.rows.conftest import ALIAS
 from tests.project import tasks
-from tests.servers.databases import declared
-from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
-from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 
-ALIAS = "tasks"
 TIMEOUT = 30
 #: Seconds between two looks of somebody who can only be woken.
 NEVER = 3600.0
@@ -41,38 +36,6 @@ waits = [spawn(lambda: sleep.delay(0.3).get(timeout=30, interval=3600.0)) for _ 
 joinall(waits, raise_error=True)
 print([each.value for each in waits])
 """
-
-
-@pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory,
-    redis_server: RedisServer,
-    postgres_server: PostgresServer,
-) -> Project:
-    redis_server.flush()
-    database = postgres_server.django(postgres_server.create_database())
-    project = Project.on_redis(
-        tmp_path_factory.mktemp("waiting"),
-        redis_server,
-        DATABASES={"default": database},
-        CELERY_RESULT_BACKEND="cq",
-    )
-    project.python("-m", "django", "migrate", "cq", "--verbosity=0")
-    return project
-
-
-@pytest.fixture(scope="module")
-def app(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
-    database, before = project.settings["DATABASES"]["default"], current_ledger()
-    use_ledger(ledger)
-    with (
-        django_db_blocker.unblock(),
-        declared(**{ALIAS: database}),
-        project.client() as app,
-        project.worker("-c", "4", "--without-gossip", "--without-mingle"),
-    ):
-        yield app
-    use_ledger(before)
 
 
 @pytest.fixture
