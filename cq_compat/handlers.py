@@ -13,7 +13,13 @@ from celery import signals
 from kombu.log import get_logger
 
 from cq_compat.observing import observer
-from cq_compat.workers import begin_worker, end_worker, settle_task
+from cq_compat.workers import (
+    begin_worker,
+    end_failed,
+    end_revoked,
+    end_worker,
+    settle_task,
+)
 
 logger = get_logger(__name__)
 Receiver = Callable[..., None]
@@ -24,6 +30,8 @@ def connect() -> None:
     signals.worker_init.connect(_on_worker_init, dispatch_uid="cq.worker_init")
     signals.worker_shutdown.connect(_on_worker_shutdown, dispatch_uid="cq.worker_shutdown")
     signals.task_postrun.connect(_on_task_postrun, dispatch_uid="cq.task_postrun")
+    signals.task_failure.connect(_on_task_failure, dispatch_uid="cq.task_failure")
+    signals.task_revoked.connect(_on_task_revoked, dispatch_uid="cq.task_revoked")
 
 
 def connect_observer() -> None:
@@ -42,6 +50,14 @@ def _on_worker_shutdown(**kwargs: Any) -> None:
 
 def _on_task_postrun(task: Any, state: Any, retval: Any, **kwargs: Any) -> None:
     settle_task(task, state, retval)
+
+
+def _on_task_failure(sender: Any, task_id: str, exception: Any, einfo: Any, **kwargs: Any) -> None:
+    end_failed(sender, task_id, exception, einfo)
+
+
+def _on_task_revoked(sender: Any, request: Any, **kwargs: Any) -> None:
+    end_revoked(sender, request)
 
 
 _reported: set[str] = set()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from celery import bootsteps
 from celery import states as celery_states
+from celery.exceptions import TaskRevokedError
 from django.core.exceptions import ImproperlyConfigured
 from kombu.log import get_logger
 
+from cq_compat import states
 from cq_compat.conf import conf
 from cq_compat.database import own_connection
 from cq_compat.guards import claim_of, guard_starts
 from cq_compat.keeper import Keeper
 from cq_compat.lease import Lease
 from cq_compat.ledger import ledger
-from cq_compat.mirror import Claim, WorkingMirror
+from cq_compat.mirror import Claim, Outcome, WorkingMirror
+from cq_compat.observing.outcomes import error_outcome
 from cq_compat.persistence import persist
 from cq_compat.termination import register_command
 from cq_transport import current_ledger
@@ -87,6 +91,40 @@ def settle_task(task: Any, state: Any, retval: Any) -> None:
         _settle_rejected(task, claim, retval)
     elif state == celery_states.IGNORED or not _stores_rows(task):
         persist(partial(_settle, claim, state))
+
+
+def end_failed(task: Any, task_id: str, error: Any, einfo: Any) -> None:
+    """End the row of a task that has failed, be it in its body or with the process that ran it,
+    where the result backend keeps no rows. What the worker's main process decides reaches it as
+    this signal alone.
+    """
+    if not _stores_rows(task):
+        claim = claim_of(task.request) if task.request.id == task_id else None
+        outcome = error_outcome(task, task.request, states.FAILURE, error, einfo)
+        _end(claim, task_id, outcome)
+
+
+def end_revoked(task: Any, request: Any) -> None:
+    """End the row of a task that was revoked, terminated or came too late, likewise."""
+    if not _stores_rows(task):
+        error = TaskRevokedError("revoked")
+        outcome = error_outcome(task, request, states.REVOKED, error, None)
+        _end(claim_of(request), str(request.id), outcome)
+
+
+def _end(claim: Claim | None, task_id: str, outcome: Outcome) -> None:
+    if claim is not None:
+        persist(partial(_finish, claim, outcome))
+    elif ledger.lease is not None:
+        persist(partial(_end_of, ledger.lease.owner, task_id, outcome))
+
+
+def _finish(claim: Claim, outcome: Outcome) -> bool:
+    return WorkingMirror(own_connection()).finish(claim, outcome)
+
+
+def _end_of(owner: UUID, task_id: str, outcome: Outcome) -> bool:
+    return WorkingMirror(own_connection()).end_of(owner, task_id, outcome)
 
 
 def _settle_rejected(task: Any, claim: Claim, reject: Any) -> None:

@@ -91,6 +91,18 @@ class WorkingMirror(TaskTable):
         rows = self.update_returning(sets, values, guard, params, "watcher")
         return rows[0][0] or "" if rows else None
 
+    def end_of(self, owner: UUID, task_id: str, outcome: Outcome) -> bool:
+        """End a task of a worker that has lost the claim itself, with the process that ran it; tell
+        whether the worker owned it.
+        """
+        return self.update_one(
+            "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
+            f"ended_as = %s, owner_id = NULL, fence = fence + 1, finished_at = {self.now}",
+            [*outcome, outcome.ended_as],
+            f"id = %s AND owner_id = %s AND {OPEN}",
+            [task_id, self.uuid(owner)],
+        )
+
     def settle(self, claim: Claim, state: str) -> bool:
         """End a task whose body has stored a state of its own, or none: then it gets ``state``."""
         ended = f"CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END"
