@@ -100,7 +100,7 @@ def end_failed(task: Any, task_id: str, error: Any, einfo: Any) -> None:
     """
     if not _stores_rows(task):
         claim = claim_of(task.request) if task.request.id == task_id else None
-        outcome = error_outcome(task, task.request, states.FAILURE, error, einfo)
+        outcome = error_outcome(task, states.FAILURE, error, einfo)
         _end(claim, task_id, outcome)
 
 
@@ -108,7 +108,7 @@ def end_revoked(task: Any, request: Any) -> None:
     """End the row of a task that was revoked, terminated or came too late, likewise."""
     if not _stores_rows(task):
         error = TaskRevokedError("revoked")
-        outcome = error_outcome(task, request, states.REVOKED, error, None)
+        outcome = error_outcome(task, states.REVOKED, error, None)
         _end(claim_of(request), str(request.id), outcome)
 
 
