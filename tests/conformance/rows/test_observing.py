@@ -147,7 +147,9 @@ def test_a_state_of_the_tasks_own_is_further_than_its_start(
     assert row("a").state == "PROGRESS"
 
 
-@pytest.mark.parametrize("late", [published(), received(), started(), succeeded()], ids=lambda late: late.state)
+@pytest.mark.parametrize(
+    "late", [published(), received(), started(), succeeded()], ids=lambda late: late.state
+)
 def test_the_rows_of_the_ledger_are_the_ledgers(
     observing: ObservingMirror,
     publishing: PublishingMirror,
