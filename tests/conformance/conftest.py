@@ -9,6 +9,7 @@ from django.test import override_settings
 from kombu import Connection
 
 import cq_transport
+from cq_transport.ledger import NoLedger
 from tests.conformance import backends
 from tests.conformance.backends import Backend
 from tests.conformance.broker import Broker
@@ -67,7 +68,18 @@ def configured(django_settings: dict[str, Any], peer: Peer) -> Iterator[None]:
 
 
 @pytest.fixture
-def broker(backend: Backend, redis_server: RedisServer, peer: Peer) -> Iterator[Broker]:
+def transport_alone() -> Iterator[None]:
+    """No rows in this process: the cases are about messages."""
+    before = cq_transport.current_ledger()
+    cq_transport.use_ledger(NoLedger())
+    yield
+    cq_transport.use_ledger(before)
+
+
+@pytest.fixture
+def broker(
+    transport_alone: None, backend: Backend, redis_server: RedisServer, peer: Peer
+) -> Iterator[Broker]:
     """A broker of the backend under test with a namespace of its own."""
     broker = Broker(backend, redis_server, peer)
     yield broker

@@ -13,6 +13,8 @@ from tests.conformance.inbox import Inbox, declare
 from tests.conformance.watchdog import ends
 from tests.servers.redis import RedisServer
 
+pytestmark = pytest.mark.usefixtures("transport_alone")
+
 QUEUE = Queue("queue")
 RETRIES = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
 QUICK = {"publish_timeout": 0.5}
