@@ -68,7 +68,7 @@ def rows(tmp_path: Path, own_redis: RedisServer, postgres_server: PostgresServer
     """The project with its tasks in a database of its own."""
     database = postgres_server.django(postgres_server.create_database())
     project = Project.on_redis(
-        tmp_path, own_redis, DATABASES={"default": database}, CELERY_RESULT_BACKEND="cq"
+        tmp_path, own_redis, DATABASES={"default": database}, CELERY_RESULT_BACKEND="cq", CQ={}
     )
     project.python("-m", "django", "migrate", "cq", "--verbosity=0")
     return project

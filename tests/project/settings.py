@@ -12,6 +12,8 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memor
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 
+# A project with rows says so by a CQ, and a database, of its own.
+CQ = {"DURABLE": False, "MIRROR": False}
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 CELERY_BROKER_URL = "channels://"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

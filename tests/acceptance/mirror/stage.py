@@ -87,6 +87,7 @@ def staged(
         "CHANNEL_LAYERS": {"default": layer},
         "CELERY_BROKER_URL": redis.url,
         "CELERY_RESULT_BACKEND": redis.url,
+        "CQ": {},
     }
     project = Project(directory, **{**defaults, **settings})
     if migrated:

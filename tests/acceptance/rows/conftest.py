@@ -30,6 +30,7 @@ def project(
         tmp_path_factory.mktemp("waiting"),
         redis_server,
         DATABASES={"default": database},
+        CQ={},
         CELERY_RESULT_BACKEND="cq",
     )
     project.python("-m", "django", "migrate", "cq", "--verbosity=0")

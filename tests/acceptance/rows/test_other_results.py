@@ -37,6 +37,7 @@ def project(
         tmp_path_factory.mktemp("elsewhere"),
         redis_server,
         DATABASES={"default": postgres_server.django(postgres_server.create_database())},
+        CQ={},
         CELERY_RESULT_BACKEND=redis_server.url,
     )
     project.python("-m", "django", "migrate", "cq", "--verbosity=0")
