@@ -39,7 +39,8 @@ class Channel(StdChannel):
     """
 
     def __init__(self, connection: Transport) -> None:
-        self.connection: Any = connection
+        self.connection: Any = connection  # kombu's; none once the channel is closed
+        self._transport = connection
         self.layer = connection.layer
         self.ledger = current_ledger()
         self.channel_id = next(connection.channel_ids)
@@ -113,11 +114,11 @@ class Channel(StdChannel):
                 queue,
                 auto_delete=auto_delete or exclusive,
                 arguments=arguments,
-                lease=self.connection.options.transient_lease,
+                lease=self._transport.options.transient_lease,
             )
             if self._is_deferred(declared):
                 self.layer.topology.queues[queue] = declared
-                self.connection.declare_aside(queue)
+                self._transport.declare_aside(queue)
                 return queue_declare_ok_t(queue, 0, 0)
             self.layer.declare_queue(declared)
         elif not self._is_declared(queue):
@@ -136,7 +137,7 @@ class Channel(StdChannel):
         binding = Binding(exchange or "amq.direct", routing_key or "", queue)
         if self._is_deferred(self.layer.topology.queue(queue)):
             self.layer.topology.bind(binding)
-            self.connection.declare_aside(queue)
+            self._transport.declare_aside(queue)
         else:
             self.layer.bind(binding)
 
@@ -149,7 +150,7 @@ class Channel(StdChannel):
         **kwargs: Any,
     ) -> None:
         """Remove a binding."""
-        self.connection.declare_now()
+        self._transport.declare_now()
         self.layer.unbind(Binding(exchange or "amq.direct", routing_key or "", queue))
 
     def queue_delete(
@@ -211,12 +212,12 @@ class Channel(StdChannel):
         message["properties"]["delivery_info"].update(exchange=exchange, routing_key=routing_key)
         outgoing = self._outgoing(exchange or "", routing_key or "", seal(message))
         if not self.ledger.record(outgoing, self.layer):
-            self.connection.declare_now()  # it is not the ledger that sends
+            self._transport.declare_now()  # it is not the ledger that sends
             outgoing.send(self.layer)
 
     def _outgoing(self, exchange: str, routing_key: str, envelope: Envelope) -> Outgoing:
         priority = _priority(envelope)
-        return Outgoing(self.connection.broker, exchange, routing_key, priority, envelope)
+        return Outgoing(self._transport.broker, exchange, routing_key, priority, envelope)
 
     # Consuming
 
@@ -248,7 +249,7 @@ class Channel(StdChannel):
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Message | None:
         """Take one message from a queue, or ``None`` if it is empty."""
-        self.connection.declare_now()
+        self._transport.declare_now()
         while (delivery := self.layer.get(queue)) is not None:
             if not self.claim([delivery]):
                 continue
@@ -270,7 +271,7 @@ class Channel(StdChannel):
         readable = [found for found in deliveries if self._read(found)]
         asked = [found for found in readable if not found.is_claimed]
         envelopes = [cast(Envelope, found.envelope) for found in asked]
-        answers = self.ledger.claim(self.connection.broker, envelopes)
+        answers = self.ledger.claim(self._transport.broker, envelopes)
         for delivery, is_claimed in zip(asked, answers, strict=True):
             delivery.is_claimed = is_claimed
         return [found for found in readable if found.is_claimed]
@@ -382,7 +383,7 @@ class Channel(StdChannel):
             self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
 
     def _is_declared(self, queue: str) -> bool:
-        self.connection.declare_now()
+        self._transport.declare_now()
         return self.layer.has_queue(queue)
 
     def _is_deferred(self, queue: Queue) -> bool:
