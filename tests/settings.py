@@ -9,4 +9,4 @@ USE_TZ = True
 # A test that needs others sets them with the fixture `settings`; Channels notices the change.
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 # These tests are of the transport alone; those of the rows take the fixture `ledger`.
-CQ = {"DURABLE": False, "MIRROR": False}
+CQ = {"DURABLE": False}
