@@ -11,6 +11,8 @@ from django.db import connections
 from django.test import override_settings
 
 from cq_compat.database import own_connection
+from cq_compat.ledger import ledger
+from cq_transport import current_ledger, use_ledger
 
 pymysql.install_as_MySQLdb()  # by which Django's backend knows its driver
 
@@ -29,14 +31,17 @@ def sqlite(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def declared(**entries: dict[str, Any]) -> Iterator[None]:
-    """Give this process databases by their aliases, and tasks to the first of them."""
+    """Give this process databases by their aliases, and rows of its tasks to the first of them."""
+    before = current_ledger()
     known = connections.configure_settings({"default": connections.settings["default"], **entries})
     for alias in entries:
         connections.settings[alias] = known[alias]
     try:
         with override_settings(INSTALLED_APPS=["cq_compat"], CQ={"DATABASE": next(iter(entries))}):
+            use_ledger(ledger)
             yield
     finally:
+        use_ledger(before)
         own_connection().close()
         for alias in entries:
             connections[alias].close()
