@@ -18,4 +18,5 @@ CHANNEL_LAYERS = {
 }
 CELERY_BROKER_URL = os.environ["CQ_BENCH_BROKER"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CQ = {"DURABLE": False, "MIRROR": False}  # the transport alone, as the other side has no rows
 CELERY_TASK_IGNORE_RESULT = True  # and there is no result backend
