@@ -123,7 +123,8 @@ class Project:
         """Return the recorded events in their order, by task id."""
         events: dict[str, list[str]] = defaultdict(list)
         if self.record_path.exists():
-            for line in self.record_path.read_text().splitlines():
+            whole, _, _ = self.record_path.read_text().rpartition("\n")  # one may be on its way
+            for line in whole.splitlines():
                 task_id, event = line.split(" ", 1)
                 events[task_id].append(event)
         return dict(events)
