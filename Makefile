@@ -22,7 +22,7 @@ demo: $(VENV)/.demo ## Run the demo project; Ctrl-C stops all of it; DEMO_ARGS g
 
 # A case that fails among its neighbours is tried again, and named in the summary: real processes on a
 # busy machine may be too slow for a deadline. One that fails three times fails.
-test: SPREAD = -n $(JOBS) --no-loadscope-reorder --reruns 2
+test: SPREAD = -n $(JOBS) --no-loadscope-reorder --reruns 2 -raR
 test: lint types browser mariadb pytest ## Run every check and every test
 
 lint: $(VENV)/.test ## Check style and formatting
