@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import IntegrityError
 
@@ -88,3 +89,8 @@ def dialect_of(vendor: str) -> Dialect:
         raise NotImplementedError(
             f"Tasks are kept in PostgreSQL, MySQL, MariaDB or SQLite, not in {vendor}."
         ) from None
+
+
+def stored_uuid(vendor: str, value: UUID) -> UUID | str:
+    """Return an id as Django stores it in a database of that kind."""
+    return value if vendor == "postgresql" else value.hex

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from cq_compat.conf import HEARTBEAT, conf
 from cq_compat.database import OwnConnection
-from cq_compat.dialects import dialect_of
+from cq_compat.dialects import dialect_of, stored_uuid
 
 #: Part of a lease after which a worker that could not renew it takes no more tasks.
 SAFE = 2 / 3
@@ -84,4 +84,4 @@ class Lease:
 
     @property
     def _stored(self) -> object:
-        return self.owner if self.connection.vendor == "postgresql" else self.owner.hex
+        return stored_uuid(self.connection.vendor, self.owner)

@@ -26,9 +26,6 @@ WAITING = "WAITING"
 FINISHED = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED, IGNORED})
 #: Those of them that are an outcome.
 SETTLED = FINISHED - {IGNORED}
-#: States in which a task waits for a worker.
-CLAIMABLE = frozenset({PENDING, RETRY})
-CHOICES = (PENDING, RECEIVED, STARTED, RETRY, WAITING, SUCCESS, FAILURE, REVOKED, REJECTED, IGNORED)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any
 
 from cq_compat.database import OwnConnection
-from cq_compat.dialects import dialect_of
+from cq_compat.dialects import dialect_of, stored_uuid
 from cq_compat.lease import Lease
 
 #: Seconds for which a leader that is not heard of leads.
@@ -48,8 +48,7 @@ class Leadership:
 
     @property
     def _me(self) -> Any:
-        owner = self._lease.owner
-        return owner if self._connection.vendor == "postgresql" else owner.hex
+        return stored_uuid(self._connection.vendor, self._lease.owner)
 
     def _take(self) -> bool:
         dialect = dialect_of(self._connection.vendor)

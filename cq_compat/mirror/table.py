@@ -10,7 +10,7 @@ from django.db import IntegrityError
 
 from cq_compat import states
 from cq_compat.database import Connection, Row
-from cq_compat.dialects import dialect_of, is_duplicate
+from cq_compat.dialects import dialect_of, is_duplicate, stored_uuid
 
 #: Not finished: what keepers look for, in the words of the indexes of what is not finished.
 LIVE = "finished_at IS NULL"
@@ -110,7 +110,7 @@ class TaskTable:
     def uuid(self, value: UUID | str) -> Any:
         """Return an id as the database has it."""
         found = value if isinstance(value, UUID) else UUID(value)
-        return found if self.connection.vendor == "postgresql" else found.hex
+        return stored_uuid(self.connection.vendor, found)
 
 
 def marks(values: Sequence[Any]) -> str:
