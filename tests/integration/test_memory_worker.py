@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -62,10 +63,22 @@ def app() -> Iterator[Celery]:
         gate.wait(PATIENCE)
         ran.append(name)
 
-    with override_settings(CHANNEL_LAYERS=MEMORY), allow_join_result():
+    with override_settings(CHANNEL_LAYERS=MEMORY), allow_join_result(), root_logger_as_it_is():
         yield app
     before.set_default()
     before.set_current()
+
+
+@contextmanager
+def root_logger_as_it_is() -> Iterator[None]:
+    """Undo what a worker does to the root logger, which the other tests of this process share."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def working(app: Celery, pool: str) -> AbstractContextManager[Any]:
