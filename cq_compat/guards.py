@@ -19,6 +19,7 @@ from cq_compat.database import own_connection
 from cq_compat.mirror import Claim, WorkingMirror
 from cq_compat.persistence import persist
 from cq_compat.records import HEADER
+from cq_compat.signals import start_refused
 
 logger = get_logger(__name__)
 
@@ -41,6 +42,8 @@ def _begin(on_task_init: Callable[[str, Any], None], task_id: str, task: Any) ->
     if claim is None or persist(Start(claim, acks_late=bool(task.acks_late))):
         return
     logger.warning("Task %s[%s] does not start: its claim was given to others.", task.name, task_id)
+    queue = (request.delivery_info or {}).get("routing_key", "")
+    start_refused.tell(task_id=task_id, name=task.name, queue=queue)
     # "Requeue" asks the consumer, which knows by the same row that the message may not go back.
     raise Reject("the claim on the task does not hold", requeue=True)
 

@@ -19,7 +19,9 @@ from cq_compat.lease import Lease
 from cq_compat.mirror import Claim, Outcome, PublishingMirror, WorkingMirror
 from cq_compat.outbox import Waiting, outbox
 from cq_compat.persistence import persist
-from cq_compat.records import HEADER, Record, is_task, record_of
+from cq_compat.records import HEADER, Record, is_kept, is_task, record_of, run_of
+from cq_compat.refusals import tell_claims
+from cq_compat.signals import facts_of, task_recorded
 from cq_transport.envelope import Envelope, to_text
 from cq_transport.errors import LedgerUnavailable
 from cq_transport.layers.base import TaskLayer
@@ -77,6 +79,8 @@ class RowLedger:
             logger.warning("Task %s was published before; this copy is dropped.", _name(message))
             return True
         message.envelope["headers"][HEADER] = {"run": run}
+        if task_recorded.is_heard:
+            connection.on_commit(partial(task_recorded.tell, **facts_of(message.envelope)))
         if sends and not record.waits:
             connection.on_commit(partial(outbox.put, Waiting(record.id, run, message, layer)))
         return sends
@@ -101,7 +105,7 @@ class RowLedger:
             LedgerUnavailable: the database does not answer, or the lease is not safe.
         """
         lease = self.lease
-        tasks = [found for found in envelopes if _is_kept(found)]
+        tasks = [found for found in envelopes if is_kept(found)]
         if lease is None or not tasks:
             return [True] * len(envelopes)
         try:
@@ -113,14 +117,16 @@ class RowLedger:
             own_connection().close()
             raise LedgerUnavailable(f"the tasks' database does not answer: {exc}") from exc
         self._may_own_unheard = False
-        return [not _is_kept(found) or _stamp(found, claims) for found in envelopes]
+        answers = [not is_kept(found) or _stamp(found, claims) for found in envelopes]
+        tell_claims(envelopes, answers)
+        return answers
 
     def _claim(self, lease: Lease, broker: str, tasks: list[Envelope]) -> dict[str, Claim]:
         mirror = WorkingMirror(own_connection())
         unknown = [found for found in tasks if HEADER not in found["headers"]]
         if unknown:
             self._adopt(broker, unknown)
-        wanted = [(str(found["headers"]["id"]), _run_of(found)) for found in tasks]
+        wanted = [(str(found["headers"]["id"]), run_of(found)) for found in tasks]
         again = self._may_own_unheard
         claims = mirror.claim(wanted, lease.owner, lease.hostname, again=again)
         return {claim.task_id: claim for claim in claims}
@@ -189,20 +195,10 @@ def _is_broadcast(message: Outgoing, layer: TaskLayer) -> bool:
     return bool(message.exchange) and layer.topology.exchanges.get(message.exchange) == "fanout"
 
 
-def _is_kept(envelope: Envelope) -> bool:
-    # An empty header is a broadcast's; without one, a message has come from somebody without rows.
-    return is_task(envelope) and envelope["headers"].get(HEADER) != {}
-
-
-def _run_of(envelope: Envelope) -> int:
-    header = envelope["headers"].get(HEADER)
-    return int(header["run"]) if isinstance(header, dict) and "run" in header else 0
-
-
 def _stamp(envelope: Envelope, claims: dict[str, Claim]) -> bool:
     # The first copy takes the claim; another one in the same batch is refused.
     claim = claims.get(str(envelope["headers"]["id"]))
-    if claim is None or claim.run != _run_of(envelope):
+    if claim is None or claim.run != run_of(envelope):
         return False
     envelope["headers"][HEADER] = claims.pop(claim.task_id).header()
     return True

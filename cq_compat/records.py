@@ -56,6 +56,19 @@ def is_task(envelope: Envelope) -> bool:
     return bool(headers.get("id")) and isinstance(headers.get("task"), str)
 
 
+def run_of(envelope: Envelope) -> int:
+    """Return the run that a task message is for."""
+    header = envelope["headers"].get(HEADER)
+    return int(header["run"]) if isinstance(header, dict) and "run" in header else 0
+
+
+def is_kept(envelope: Envelope) -> bool:
+    """Tell whether a message is of a task that has a row, or gets one: an empty header is a
+    broadcast's, none that of somebody without rows.
+    """
+    return is_task(envelope) and envelope["headers"].get(HEADER) != {}
+
+
 def nesting_of(message: str) -> int:
     """Return how many times the task of a stored message was replaced; 0 if there is no message."""
     headers = from_text(message)["headers"] if message else {}

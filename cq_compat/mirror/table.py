@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from django.db import IntegrityError
 from cq_compat import states
 from cq_compat.database import Connection, Row
 from cq_compat.dialects import dialect_of, is_duplicate, stored_uuid
+from cq_compat.mirror.endings import tell_finished
+from cq_compat.signals import task_finished
 
 #: Not finished: what keepers look for, in the words of the indexes of what is not finished.
 LIVE = "finished_at IS NULL"
@@ -93,6 +96,11 @@ class TaskTable:
             chosen = f"id IN ({marks(ids)})"
             self.update(sets, values, chosen, ids)
             return self.select(columns, chosen, ids)
+
+    def tell_finished(self, task_ids: Sequence[str]) -> None:
+        """Tell whoever listens that tasks have ended, once that is committed."""
+        if task_finished.is_heard and task_ids:
+            self.connection.on_commit(partial(tell_finished, self.connection, task_ids))
 
     def select(self, columns: str, guard: str, params: Params, end: str = "") -> list[Row]:
         """Return the rows that meet the guard."""

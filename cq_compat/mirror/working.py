@@ -86,33 +86,43 @@ class WorkingMirror(TaskTable):
         )
         values = [*outcome, outcome.ended_as]
         guard, params = f"id = %s AND fence = %s AND run = %s AND {OPEN}", _key(claim)
-        if not self.dialect.has_returning:
-            return "" if self.update_one(sets, values, guard, params) else None
-        rows = self.update_returning(sets, values, guard, params, "watcher")
-        return rows[0][0] or "" if rows else None
+        if self.dialect.has_returning:
+            rows = self.update_returning(sets, values, guard, params, "watcher")
+        else:
+            rows = [("",)] if self.update_one(sets, values, guard, params) else []
+        if not rows:
+            return None
+        self.tell_finished([claim.task_id])
+        return rows[0][0] or ""
 
     def end_of(self, owner: UUID, task_id: str, outcome: Outcome) -> bool:
         """End a task of a worker that has lost the claim itself, with the process that ran it; tell
         whether the worker owned it.
         """
-        return self.update_one(
+        ended = self.update_one(
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
             f"ended_as = %s, owner_id = NULL, fence = fence + 1, finished_at = {self.now}",
             [*outcome, outcome.ended_as],
             f"id = %s AND owner_id = %s AND {OPEN}",
             [task_id, self.uuid(owner)],
         )
+        if ended:
+            self.tell_finished([task_id])
+        return ended
 
     def settle(self, claim: Claim, state: str) -> bool:
         """End a task whose body has stored a state of its own, or none: then it gets ``state``."""
-        ended = f"CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END"
-        return self.update_one(
-            f"state = {ended}, ended_as = NULLIF({ended}, '{states.SUCCESS}'), "
+        last = f"CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END"
+        ended = self.update_one(
+            f"state = {last}, ended_as = NULLIF({last}, '{states.SUCCESS}'), "
             f"owner_id = NULL, finished_at = {self.now}",
             [state, state],
             f"id = %s AND fence = %s AND run = %s AND {OPEN}",
-            [claim.task_id, claim.fence, claim.run],
+            _key(claim),
         )
+        if ended:
+            self.tell_finished([claim.task_id])
+        return ended
 
     def put_off(self, claim: Claim) -> bool:
         """Note that a body has ended and its message goes back, so that this is no death; tell
