@@ -16,6 +16,7 @@ class Dialect:
     Args:
         now: the database's clock, in the form in which Django stores a time.
         later: that clock plus a parameter of seconds.
+        seconds: the seconds from the time ``{since}`` to the time ``{to}``.
         moment: a parameter of a time, in the same form.
         ignore: what ends an INSERT that is to leave a row of the same ``{key}`` alone.
         pairs: what stands around a list of pairs to make it a set of rows.
@@ -26,6 +27,7 @@ class Dialect:
 
     now: str
     later: str
+    seconds: str
     moment: str
     ignore: str
     pairs: str
@@ -37,6 +39,7 @@ class Dialect:
 POSTGRESQL = Dialect(
     now="clock_timestamp()",
     later="(clock_timestamp() + %s * interval '1 second')",
+    seconds="EXTRACT(EPOCH FROM ({to} - {since}))",
     moment="%s",
     ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="({})",
@@ -48,6 +51,7 @@ POSTGRESQL = Dialect(
 SQLITE = Dialect(
     now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
     later="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
+    seconds="((julianday({to}) - julianday({since})) * 86400.0)",
     moment="strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s)",
     ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="(VALUES {})",
@@ -58,6 +62,7 @@ SQLITE = Dialect(
 MYSQL = Dialect(
     now="UTC_TIMESTAMP(6)",
     later="TIMESTAMPADD(MICROSECOND, %s * 1000000, UTC_TIMESTAMP(6))",
+    seconds="(TIMESTAMPDIFF(MICROSECOND, {since}, {to}) / 1000000.0)",
     moment="%s",
     ignore="ON DUPLICATE KEY UPDATE {key} = {key}",
     pairs="({})",

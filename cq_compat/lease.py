@@ -32,6 +32,9 @@ class Lease:
         self._turn = threading.Lock()
         self._begun = False
         self._renewed_at = 0.0
+        #: Whether no keeper led those of the broker when the lease was renewed last. It is asked
+        #: with the renewal, so that workers that do not lead ask for nothing else.
+        self.lacks_leader = True
 
     @property
     def is_safe(self) -> bool:
@@ -75,12 +78,23 @@ class Lease:
     def _renew(self) -> bool:
         connection = self.connection
         dialect = dialect_of(connection.vendor)
-        changed = connection.execute(
+        renew = (
             f"UPDATE cq_worker SET seen_at = {dialect.now}, lease_until = {dialect.later} "
-            "WHERE id = %s AND stopped_at IS NULL",
-            [conf().LEASE, self._stored],
+            "WHERE id = %s AND stopped_at IS NULL"
         )
-        return changed == 1
+        lacks_leader = (
+            f"NOT EXISTS (SELECT 1 FROM cq_layer WHERE broker = %s AND leads_until > {dialect.now})"
+        )
+        mine: list[object] = [conf().LEASE, self._stored]
+        if dialect.has_returning:
+            rows = connection.fetch(f"{renew} RETURNING {lacks_leader}", [*mine, self.broker])
+        elif connection.execute(renew, mine):
+            rows = connection.fetch(f"SELECT {lacks_leader}", [self.broker])
+        else:
+            rows = []
+        if rows:
+            self.lacks_leader = bool(rows[0][0])
+        return bool(rows)
 
     @property
     def _stored(self) -> object:

@@ -152,6 +152,8 @@ class Layer(models.Model):
 
     broker = KeyField(primary_key=True, max_length=255)
     epoch = models.CharField(max_length=255, blank=True)
+    # When the epoch was first seen: a message sent before it may be lost.
+    epoch_since = models.DateTimeField(null=True)
     leader = models.UUIDField(null=True)
     leads_until = models.DateTimeField(null=True)
 

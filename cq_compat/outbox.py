@@ -16,6 +16,7 @@ from kombu.log import get_logger
 
 from cq_compat.database import OwnConnection
 from cq_compat.mirror import PublishingMirror
+from cq_compat.signals import facts_of, task_kept
 from cq_transport.errors import TransportError
 from cq_transport.exits import at_exit
 from cq_transport.forks import reset_in_children
@@ -62,13 +63,18 @@ class Outbox:
 
     def put(self, waiting: Waiting) -> None:
         """Send a message soon."""
+        if not self._put(waiting):
+            _tell_kept([waiting], "TooMany")
+
+    def _put(self, waiting: Waiting) -> bool:
         with self._changed:
             if len(self._waiting) >= LIMIT:
-                return
+                return False
             self._waiting.append(waiting)
             if self._thread is None:
                 self._start()
             self._changed.notify_all()
+        return True
 
     def flush(self, timeout: float) -> bool:
         """Wait until nothing waits; tell whether that was within ``timeout`` seconds."""
@@ -95,7 +101,7 @@ class Outbox:
             try:
                 self._send(batch)
             except Exception as exc:  # the next batch needs this thread; a keeper sends this one
-                self._note_failure(exc)
+                self._note_failure(exc, batch)
             finally:
                 with self._changed:
                     self._busy = False
@@ -109,6 +115,7 @@ class Outbox:
             return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
     def _send(self, batch: list[Waiting]) -> None:
+        began = monotonic()
         for waiting in batch:
             self._introduce(waiting)
             waiting.message.send(waiting.layer)
@@ -116,7 +123,8 @@ class Outbox:
             layer.flush(ACCEPT_TIMEOUT)
         self._failing = False
         mirror = PublishingMirror(self._connection)
-        mirror.mark_sent([(waiting.task_id, waiting.run) for waiting in batch])
+        sent = [(waiting.task_id, waiting.run) for waiting in batch]
+        mirror.mark_sent(sent, ago=monotonic() - began)
 
     def _introduce(self, waiting: Waiting) -> None:
         # A publisher's declarations wait until here, so that it need not wait for the layer.
@@ -128,7 +136,8 @@ class Outbox:
         layer.renew(bound or [name])
         self._known.add((id(layer), name))
 
-    def _note_failure(self, exc: Exception) -> None:
+    def _note_failure(self, exc: Exception, batch: list[Waiting]) -> None:
+        _tell_kept(batch, type(exc).__name__)
         if not self._failing:
             self._failing = True
             logger.warning(
@@ -136,6 +145,12 @@ class Outbox:
                 exc,
                 exc_info=None if isinstance(exc, TransportError) else exc,
             )
+
+
+def _tell_kept(batch: list[Waiting], reason: str) -> None:
+    if task_kept.is_heard:
+        for waiting in batch:
+            task_kept.tell(**facts_of(waiting.message.envelope), reason=reason)
 
 
 outbox = Outbox()

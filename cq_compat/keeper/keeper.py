@@ -33,11 +33,12 @@ class Keeper:
         connection, broker = OwnConnection(), lease.broker
         self._connection = connection
         self.leadership = Leadership(lease, connection)
+        ringing = Ringing(broker, layer, connection)
         self._leaders: list[Duty] = [
-            Reaping(app, lease, connection),
-            EpochWatch(broker, layer, connection),
-            Ringing(broker, layer, connection),
-            EmptinessWatch(broker, layer, connection),
+            Reaping(app, lease, connection, ringing),
+            EpochWatch(broker, layer, connection, ringing),
+            EmptinessWatch(broker, layer, connection, ringing),
+            ringing,
             Expiring(connection),
             Recounting(app),
         ]

@@ -10,13 +10,13 @@ from cq_compat.dialects import dialect_of, stored_uuid
 from cq_compat.lease import Lease
 
 #: Seconds for which a leader that is not heard of leads.
-TERM = 5.0
+TERM = 6.0
+#: Seconds between two looks whether the renewal of the lease has found no leader.
+LOOK = 1.0
 
 
 class Leadership:
     """The lead among the keepers of one broker, a lease like a worker's."""
-
-    interval = TERM / 2
 
     def __init__(self, lease: Lease, connection: OwnConnection) -> None:
         self._lease = lease
@@ -28,13 +28,18 @@ class Leadership:
         """Whether this keeper leads."""
         return monotonic() < self._leads_until
 
+    @property
+    def interval(self) -> float:
+        """Seconds until the lead is to be renewed, or to be looked for."""
+        return TERM / 2 if self.is_held else LOOK
+
     def run_once(self) -> bool:
-        """Take or keep the lead."""
+        """Keep the lead, or take it if nobody has it."""
         now = monotonic()
-        if self._take() or (self._introduce() and self._take()):
-            self._leads_until = now + TERM
-        else:
-            self._leads_until = 0.0
+        if self._leads_until or self._lease.lacks_leader:
+            taken = self._take() or (self._introduce() and self._take())
+            self._leads_until = now + TERM if taken else 0.0
+            self._lease.lacks_leader = False  # until the next renewal says so
         return False
 
     def resign(self) -> None:

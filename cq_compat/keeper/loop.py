@@ -29,7 +29,7 @@ class Loop:
         self._name = name
         self._duties = duties
         self._connection = connection
-        self._next: dict[int, float] = {}
+        self._since: dict[int, float] = {}
         self._failing: set[int] = set()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -48,11 +48,14 @@ class Loop:
     def run_once(self) -> float:
         """Do every duty whose time has come; return the seconds until the next one."""
         for duty in self._duties():
-            if monotonic() >= self._next.get(id(duty), 0.0):
+            if self._wait(duty) <= 0.0:
                 again = self._do(duty)
-                self._next[id(duty)] = monotonic() + (0.0 if again else duty.interval)
-        pending = [self._next.get(id(duty), 0.0) for duty in self._duties()]
-        return max(0.0, min(pending) - monotonic())
+                self._since[id(duty)] = 0.0 if again else monotonic()
+        return max(0.0, min(self._wait(duty) for duty in self._duties()))
+
+    def _wait(self, duty: Duty) -> float:
+        since = self._since.get(id(duty), 0.0)
+        return since + duty.interval - monotonic() if since else 0.0
 
     def _run(self) -> None:
         while not self._stopped.wait(self.run_once()):

@@ -4,61 +4,76 @@ not be.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from kombu.log import get_logger
 
 from cq_compat.database import OwnConnection
-from cq_compat.mirror import KeepingMirror
+from cq_compat.keeper.duty import LayerDuty
+from cq_compat.keeper.ringing import Ringing
+from cq_compat.signals import messages_lost
 from cq_transport.layers.base import TaskLayer
 
 logger = get_logger(__name__)
 
 #: Seconds after which a message that was sent, and that nobody has claimed, must be in its queue.
 SETTLED = 5.0
+#: Seconds between two looks for rows that say only now that they were sent before the epoch:
+#: their publisher was slow to note it.
+LATE = 10.0
 
 
-class EpochWatch:
-    """Compares the layer's epoch with the one that the messages were sent in."""
+class LossWatch(LayerDuty):
+    """What the watches have in common.
+
+    Args:
+        ringing: sends what was lost.
+    """
+
+    def __init__(
+        self, broker: str, layer: TaskLayer, connection: OwnConnection, ringing: Ringing
+    ) -> None:
+        super().__init__(broker, layer, connection)
+        self._ringing = ringing
+
+    def _note(self, count: int, reason: str, queue: str | None = None) -> None:
+        self._ringing.hurry()
+        messages_lost.tell(broker=self.broker, queue=queue, reason=reason, count=count)
+
+
+class EpochWatch(LossWatch):
+    """Compares the layer's epoch with the one that was noted last."""
 
     interval = 1.0
-
-    def __init__(self, broker: str, layer: TaskLayer, connection: OwnConnection) -> None:
-        self._broker = broker
-        self._layer = layer
-        self._connection = connection
-        self._known: str | None = None
+    _known: str | None = None
+    _next_look = 0.0
 
     def run_once(self) -> bool:
-        """Have everything sent again if the epoch is another one.
+        """Have everything sent again that was sent in an earlier epoch.
 
         Raises:
             LayerUnreachable: the layer is away.
         """
-        epoch = self._layer.epoch()
+        epoch = self.layer.epoch()
         if epoch is not None and epoch != self._known:
-            self._note(epoch)
+            if self.mirror.begin_epoch(self.broker, epoch):
+                self._next_look = 0.0
             self._known = epoch
+        if monotonic() >= self._next_look:
+            self._send_again()
         return False
 
-    def _note(self, epoch: str) -> None:
-        with self._connection.transaction():
-            changed = self._connection.execute(
-                "UPDATE cq_layer SET epoch = %s WHERE broker = %s AND epoch <> %s",
-                [epoch, self._broker, epoch],
-            )
-            lost = KeepingMirror(self._connection).unsend(self._broker) if changed else 0
-        if lost:
+    def _send_again(self) -> None:
+        self._next_look = monotonic() + LATE
+        if lost := self.mirror.unsend_lost(self.broker):
             logger.warning("The channel layer has lost its messages; %d are sent again.", lost)
+            self._note(lost, "epoch")
 
 
-class EmptinessWatch:
+class EmptinessWatch(LossWatch):
     """Looks for tasks that were sent to a queue that is empty."""
 
     interval = SETTLED
-
-    def __init__(self, broker: str, layer: TaskLayer, connection: OwnConnection) -> None:
-        self._broker = broker
-        self._layer = layer
-        self._connection = connection
 
     def run_once(self) -> bool:
         """Have what is missing sent again.
@@ -66,9 +81,9 @@ class EmptinessWatch:
         Raises:
             LayerUnreachable: the layer is away.
         """
-        mirror = KeepingMirror(self._connection)
-        for queue in mirror.waiting_queues(self._broker, SETTLED):
-            if self._layer.size(queue) == 0:
-                lost = mirror.unsend_queue(self._broker, queue, SETTLED)
+        for queue in self.mirror.waiting_queues(self.broker, SETTLED):
+            if self.layer.size(queue) == 0:
+                lost = self.mirror.unsend_queue(self.broker, queue, SETTLED)
                 logger.warning("Queue %r has lost messages; %d are sent again.", queue, lost)
+                self._note(lost, "empty", queue)
         return False

@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('broker', cq_compat.fields.KeyField(max_length=255, primary_key=True, serialize=False)),
                 ('epoch', models.CharField(blank=True, max_length=255)),
+                ('epoch_since', models.DateTimeField(null=True)),
                 ('leader', models.UUIDField(null=True)),
                 ('leads_until', models.DateTimeField(null=True)),
             ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,10 +17,19 @@ _OWNERS = 100
 GRACE = 60.0
 
 
+class Route(NamedTuple):
+    """A way into the layer, which may have no room."""
+
+    exchange: str
+    queue: str
+    priority: int
+
+
 class Due(NamedTuple):
     """A row that is to be sent."""
 
     id: str
+    name: str
     run: int
     exchange: str
     queue: str
@@ -30,11 +39,18 @@ class Due(NamedTuple):
     eta: Any
     expires_at: Any
 
+    @property
+    def route(self) -> Route:
+        """The way of its message."""
+        return Route(self.exchange, self.queue, self.priority)
+
 
 class Orphan(NamedTuple):
     """A row whose owner is dead."""
 
     id: str
+    name: str
+    queue: str
     run: int
     fence: int
     state: str
@@ -59,20 +75,47 @@ class Orphan(NamedTuple):
 class KeepingMirror(PublishingMirror):
     """The verbs of keepers."""
 
-    def due(self, broker: str, limit: int) -> list[Due]:
+    def due_in(self, broker: str, full: Collection[Route] = ()) -> float | None:
+        """Return the seconds until the first row is to be sent that takes none of the ways that
+        are full, ``None`` if there is no such row.
+        """
+        unsent, params = _unsent(broker, full)
+        seconds = self.dialect.seconds.format(since=self.now, to="due_at")
+        rows = self.select(
+            seconds, f"{unsent} AND due_at IS NOT NULL", params, "ORDER BY due_at LIMIT 1"
+        )
+        return float(rows[0][0]) if rows else None
+
+    def due(self, broker: str, limit: int, full: Collection[Route] = ()) -> list[Due]:
         """Return rows that are to be sent now, locked until the end of the transaction."""
+        unsent, params = _unsent(broker, full)
         rows = self.select(
             ", ".join(Due._fields),
-            f"broker = %s AND sent_at IS NULL AND owner_id IS NULL AND {LIVE} "
-            f"AND due_at <= {self.now}",
-            [broker, limit],
+            f"{unsent} AND due_at <= {self.now}",
+            [*params, limit],
             f"ORDER BY due_at LIMIT %s {self.dialect.skip_locked}",
         )
         return [Due(*row) for row in rows]
 
-    def unsend(self, broker: str) -> int:
-        """Note that the layer has lost what was sent; return how many rows are to be sent again."""
-        return self._unsend("broker = %s", [broker])
+    def begin_epoch(self, broker: str, epoch: str) -> bool:
+        """Note from when on a layer keeps what is sent; tell whether its epoch was another one."""
+        changed = self.connection.execute(
+            f"UPDATE cq_layer SET epoch = %s, epoch_since = {self.now} "
+            "WHERE broker = %s AND epoch <> %s",
+            [epoch, broker, epoch],
+        )
+        return changed == 1
+
+    def unsend_lost(self, broker: str) -> int:
+        """Note that the layer has lost what was sent before its epoch; return how many rows are to
+        be sent again.
+
+        To be asked again and again: a publisher may note only then that it had sent a message.
+        """
+        since = "(SELECT epoch_since FROM cq_layer WHERE broker = %s)"
+        # What was sent before was made before, of which there is an index.
+        guard = f"broker = %s AND created_at <= {since} AND sent_at <= {since}"
+        return self._unsend(guard, [broker] * 3)
 
     def unsend_queue(self, broker: str, queue: str, age: float) -> int:
         """Note that a queue has lost what was sent to it more than ``age`` seconds ago."""
@@ -91,16 +134,20 @@ class KeepingMirror(PublishingMirror):
         )
         return [row[0] for row in rows]
 
-    def orphans(self, limit: int) -> list[Orphan]:
-        """Return rows whose owner's lease is over, locked until the end of the transaction."""
-        dead = self.connection.fetch(
+    def dead_workers(self) -> list[Any]:
+        """Return the ids of workers whose lease is over, and whose rows were not all seen to."""
+        rows = self.connection.fetch(
             f"SELECT id FROM cq_worker WHERE stopped_at IS NULL AND lease_until < {self.now} "
             "LIMIT %s",
             [_OWNERS],
         )
-        if not dead:
+        return [row[0] for row in rows]
+
+    def orphans(self, limit: int) -> list[Orphan]:
+        """Return rows whose owner's lease is over, locked until the end of the transaction."""
+        ids = self.dead_workers()
+        if not ids:
             return []
-        ids = [row[0] for row in dead]
         rows = self.select(
             ", ".join(Orphan._fields),
             f"owner_id IN ({marks(ids)}) AND {LIVE}",
@@ -158,3 +205,9 @@ class KeepingMirror(PublishingMirror):
             f"WHERE t.owner_id = cq_worker.id AND t.{LIVE})",
             [*worker_ids, -GRACE],
         )
+
+
+def _unsent(broker: str, full: Collection[Route]) -> tuple[str, list[Any]]:
+    ways = "".join(" AND NOT (exchange = %s AND queue = %s AND priority = %s)" for _ in full)
+    guard = f"broker = %s AND sent_at IS NULL AND owner_id IS NULL AND {LIVE}{ways}"
+    return guard, [broker, *(part for route in full for part in route)]

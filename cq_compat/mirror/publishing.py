@@ -115,28 +115,36 @@ class PublishingMirror(TaskTable):
         )
         return int(rows[0][0]) if rows else None
 
-    def mark_sent(self, sent: Sequence[tuple[str, int]]) -> int:
+    def mark_sent(self, sent: Sequence[tuple[str, int]], ago: float = 0.0) -> int:
         """Note that messages, by id and run, were given to the layer; return how many rows
         changed. Those that a worker has claimed meanwhile need no note.
+
+        Args:
+            ago: seconds since the sending began. What the layer has lost since then is found by
+                this time, and what a worker has claimed since then, and given up, is not noted.
         """
         return self.update(
-            f"sent_at = {self.now}",
-            [],
-            f"{self.pairs(sent)} AND sent_at IS NULL AND owner_id IS NULL AND {OPEN}",
-            flat(sent),
+            f"sent_at = {self.later}",
+            [-ago],
+            f"{self.pairs(sent)} AND sent_at IS NULL AND owner_id IS NULL AND {OPEN} "
+            f"AND (received_at IS NULL OR received_at < {self.later})",
+            [*flat(sent), -ago],
         )
 
     def store(self, task_id: str, outcome: Outcome) -> bool:
         """Store the state of a task by its id alone; tell whether its outcome was not settled."""
         ends = outcome.state in states.FINISHED
         finished, ended_as = (self.now, outcome.ended_as) if ends else ("NULL", None)
-        stored = {**outcome._asdict(), "ended_as": ended_as}
-        values = {**_UNKNOWN, **_NEW, "id": task_id, **stored}
-        return (
+        columns = {**outcome._asdict(), "ended_as": ended_as}
+        values = {**_UNKNOWN, **_NEW, "id": task_id, **columns}
+        stored = (
             self._store(task_id, outcome)
             or self.insert(values, created_at=self.now, finished_at=finished)
             or self._store(task_id, outcome)  # an observer may have made the row meanwhile
         )
+        if stored and ends:
+            self.tell_finished([task_id])
+        return stored
 
     def _store(self, task_id: str, outcome: Outcome) -> bool:
         ends = outcome.state in states.FINISHED
@@ -168,7 +176,9 @@ class PublishingMirror(TaskTable):
             task_ids,
             "id",
         )
-        return [row[0] for row in rows]
+        ended = [row[0] for row in rows]
+        self.tell_finished(ended)
+        return ended
 
     def requeue(self, task_ids: Sequence[str]) -> list[str]:
         """Let finished tasks run once more from the beginning, at once and without an end to their

@@ -10,6 +10,7 @@ from django.db import connections
 from cq_compat.database import OwnConnection, own_connection
 from cq_compat.lease import Lease
 from cq_compat.mirror import KeepingMirror, PublishingMirror, WorkingMirror
+from cq_compat.observing import observer
 from tests.servers.databases import declared, sqlite
 from tests.servers.errors import ServerError
 from tests.servers.mariadb import MariaDBServer
@@ -55,6 +56,7 @@ def database(make_database: Callable[[], dict[str, Any]], django_db_blocker: Any
 def empty(database: str) -> Iterator[None]:
     """Let nothing be left to the next case."""
     yield
+    observer.close()  # what it has seen and not written would come late
     with connections[database].cursor() as cursor:
         for table in TABLES:
             cursor.execute(f"DELETE FROM {table}")

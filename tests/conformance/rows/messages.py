@@ -5,8 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 from cq_compat.lease import Lease
-from cq_compat.mirror import Claim, PublishingMirror, WorkingMirror
-from cq_compat.models import Task
+from cq_compat.mirror import Claim, KeepingMirror, PublishingMirror, WorkingMirror
+from cq_compat.models import Layer, Task
 from cq_compat.records import Record, record_of
 from cq_transport.ledger import Outgoing
 
@@ -34,6 +34,13 @@ def row(task_id: str) -> Task:
     from tests.conformance.rows.conftest import ALIAS
 
     return Task.objects.using(ALIAS).get(pk=task_id)
+
+
+def lose(keeping: KeepingMirror) -> int:
+    """Let the layer lose what was sent; return how many rows are to be sent again."""
+    Layer.objects.get_or_create(broker=BROKER)
+    assert keeping.begin_epoch(BROKER, uuid4().hex)
+    return keeping.unsend_lost(BROKER)
 
 
 def claimed(

@@ -1,13 +1,15 @@
 """Keepers: what is due, what the layer has lost, and what dead workers have left."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 from cq_compat import states
 from cq_compat.database import OwnConnection
 from cq_compat.lease import Lease
-from cq_compat.mirror import KeepingMirror, Outcome, WorkingMirror
-from tests.conformance.rows.messages import BROKER, claimed, record, row
+from cq_compat.mirror import KeepingMirror, Outcome, Route, WorkingMirror
+from cq_compat.records import PUBLISHER_TIME
+from tests.conformance.rows.messages import BROKER, claimed, lose, record, row
 from tests.servers.waiting import wait_until
 
 LIMIT = 10
@@ -37,7 +39,7 @@ def test_due_rows_are_those_whose_time_has_come(keeping: KeepingMirror) -> None:
 def test_due_rows_are_one_keepers(keeping: KeepingMirror, connection: OwnConnection) -> None:
     made = record()
     keeping.record(made, sent=True)
-    keeping.unsend(BROKER)
+    assert lose(keeping) == 1
     other = OwnConnection()
     # SQLite has one writer at a time, and a reader that is none sees what was committed.
     seen_by_others = [made.id] if connection.vendor == "sqlite" else []
@@ -55,11 +57,51 @@ def test_what_the_layer_lost_is_sent_again(
     sent, taken = record(), claimed(keeping, working, lease)
     keeping.record(sent, sent=True)
 
-    assert keeping.unsend("channels://other") == 0
-    assert keeping.unsend(BROKER) == 1
+    assert keeping.unsend_lost("channels://other") == 0
+    assert keeping.unsend_lost(BROKER) == 0  # it has lost nothing yet
+    assert lose(keeping) == 1
 
     assert row(sent.id).sent_at is None
     assert row(taken.task_id).sent_at is not None
+
+
+def test_what_was_lost_between_the_send_and_its_note_is_sent_again(keeping: KeepingMirror) -> None:
+    slow, quick = record(), record()
+    for made in (slow, quick):
+        keeping.record(made)
+    assert lose(keeping) == 0
+
+    keeping.mark_sent([(slow.id, 0)], ago=60)
+    keeping.mark_sent([(quick.id, 0)], ago=-60)  # SQLite's clock has milliseconds
+
+    assert keeping.unsend_lost(BROKER) == 1
+    assert row(slow.id).sent_at is None and row(quick.id).sent_at is not None
+
+
+def test_a_note_that_comes_after_a_claim_says_nothing(
+    keeping: KeepingMirror, working: WorkingMirror, lease: Lease
+) -> None:
+    claim = claimed(keeping, working, lease)
+    assert working.hand_back(claim, max_deaths=3)
+
+    assert keeping.mark_sent([(claim.task_id, 0)], ago=60) == 0
+    assert keeping.mark_sent([(claim.task_id, 0)], ago=-60) == 1  # of a send that begins later
+
+
+def test_rows_behind_a_full_queue_are_found(keeping: KeepingMirror, connection: Any) -> None:
+    mails, urgent, later = record(queue="mails"), record(queue="mails"), record()
+    assert keeping.due_in(BROKER) is None
+    for made in (mails, urgent, later):
+        keeping.record(made)
+    connection.execute("UPDATE cq_task SET due_at = created_at WHERE queue = 'mails'", [])
+    connection.execute("UPDATE cq_task SET priority = 9 WHERE id = %s", [urgent.id])
+    full = {Route("", "mails", 3), Route("topics", "celery", 3)}
+
+    assert (keeping.due_in(BROKER) or 0.0) <= 0.0
+    with connection.transaction():
+        assert {due.id for due in keeping.due(BROKER, LIMIT)} == {mails.id, urgent.id}
+        assert [due.id for due in keeping.due(BROKER, LIMIT, full)] == [urgent.id]
+    assert 0.0 < (keeping.due_in(BROKER, {*full, Route("", "mails", 9)}) or 0.0) <= PUBLISHER_TIME
 
 
 def test_what_a_queue_lost_is_sent_again(keeping: KeepingMirror) -> None:

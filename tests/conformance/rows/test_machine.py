@@ -23,7 +23,7 @@ from cq_compat.database import OwnConnection
 from cq_compat.lease import Lease
 from cq_compat.mirror import Claim, KeepingMirror, Outcome, WorkingMirror
 from cq_compat.models import Task
-from tests.conformance.rows.messages import BROKER, record, row
+from tests.conformance.rows.messages import lose, record, row
 
 #: Histories tried on each database; CQ_TEST_EXAMPLES=2000 for a night.
 EXAMPLES = int(os.environ.get("CQ_TEST_EXAMPLES", "30"))
@@ -75,7 +75,7 @@ class Rows(RuleBasedStateMachine):
 
     @rule()
     def lose_messages(self) -> None:
-        self.keeper.unsend(BROKER)
+        lose(self.keeper)
 
     # Working: a message of any run may come at any time, as often as it likes
 

@@ -12,7 +12,7 @@ from cq_compat.lease import Lease
 from cq_compat.mirror import KeepingMirror, Outcome, PublishingMirror, WorkingMirror
 from cq_compat.mirror.observing import ObservingMirror
 from cq_compat.sightings import Route, Sighting
-from tests.conformance.rows.messages import BROKER, claimed, record, row
+from tests.conformance.rows.messages import BROKER, claimed, lose, record, row
 
 FACTS = {"task": "tests.add", "argsrepr": "(1,)", "kwargsrepr": "{}", "group": "g"}
 ROUTE = Route("redis://localhost/0", "", "mails", 4)
@@ -187,7 +187,7 @@ def test_no_keeper_looks_at_an_observed_task(
     facts = {**FACTS, "expires": "2020-01-01T00:00:00+00:00"}
     observing.observe([published(facts=facts, route=Route(BROKER, "", "celery"))])
 
-    assert keeping.unsend(BROKER) == 0
+    assert lose(keeping) == 0
     assert keeping.due(BROKER, 10) == []
     assert keeping.waiting_queues(BROKER, -1.0) == []
     assert keeping.expired(10) == []

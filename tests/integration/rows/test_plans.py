@@ -13,7 +13,7 @@ from django.test import Client
 from cq_compat import pruning, recovery, states
 from cq_compat.clock import Now
 from cq_compat.lease import Lease
-from cq_compat.mirror import KeepingMirror, Outcome, WorkingMirror
+from cq_compat.mirror import KeepingMirror, Outcome, Route, WorkingMirror
 from cq_compat.models import Task, Worker
 from cq_compat.operations import forget, requeue, retry, revoke
 from cq_compat.retention import Rule
@@ -64,11 +64,14 @@ def test_workers_and_keepers(database: str, lease: Lease, watched: WatchedConnec
     assert keeping.rerun(made[2], claims[2], states.RETRY) == 1
     assert working.hand_back(claims[3], max_deaths=3)
     assert keeping.store(made[4].id, Outcome(states.FAILURE))
+    full = [Route("", "mail", 0)]
+    assert (keeping.due_in(BROKER, full) or 0.0) < 0.0
     with watched.transaction():
-        assert keeping.due(BROKER, 200)
+        assert keeping.due(BROKER, 200, full)
     keeping.waiting_queues(BROKER, 5)
     keeping.unsend_queue(BROKER, "celery", 5)
-    keeping.unsend(BROKER)
+    keeping.unsend_lost(BROKER)
+    keeping.dead_workers()
     keeping.expired(100)
     watched.execute("UPDATE cq_worker SET lease_until = started_at", [])
     with watched.transaction():

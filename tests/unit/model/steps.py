@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from cq_compat import states
-from tests.unit.model.world import COPIES, MAX_DEATHS, RUNS, Claim, Guard, World
+from tests.unit.model.world import COPIES, MAX_DEATHS, RUNS, Claim, Guard, Sent, World
 
 
 class Step(NamedTuple):
@@ -25,14 +25,22 @@ class Protocol:
         acks_late: whether the message is acknowledged after the body.
         without: guards that are left out.
         most_faults: faults in one history.
+        is_watched: whether the queue is ever seen empty. What an exchange leads is not watched; nor
+            is what a worker has taken then found if it dies before it claims, which is left out.
     """
 
     def __init__(
-        self, *, acks_late: bool, without: Collection[Guard] = (), most_faults: int = 3
+        self,
+        *,
+        acks_late: bool,
+        without: Collection[Guard] = (),
+        most_faults: int = 3,
+        is_watched: bool = True,
     ) -> None:
         self.acks_late = acks_late
         self.without = without
         self.most_faults = most_faults
+        self.is_watched = is_watched
 
     def steps(self, world: World) -> Iterator[Step]:
         """Yield every step that may follow."""
@@ -46,18 +54,33 @@ class Protocol:
     def _asks(self, guard: Guard, condition: bool) -> bool:
         return condition or guard in self.without
 
-    # Sending: the message first, then the note; whoever sends may die between the two.
+    # Sending: the message first, then the note; whoever sends may die between the two, or be slow.
 
     def _keeper(self, world: World) -> Iterator[Step]:
         row = world.row
         if not row.is_open or row.owner is not None:
             return
-        if not row.is_sent and world.layer[row.run] < COPIES:
-            yield Step("send", None, world.with_copies(row.run, 1))
-        if not row.is_sent and world.layer[row.run]:
-            yield Step("mark_sent", None, world._replace(row=row._replace(is_sent=True)))
-        if row.is_sent:  # the layer seems to have lost it; that may be wrong
-            yield Step("unsend", None, world._replace(row=row._replace(is_sent=False)))
+        if row.sent is None and world.layer[row.run] < COPIES:
+            sending = world.with_copies(row.run, 1)._replace(sending=(row.run, Sent.NOW))
+            yield Step("send", None, sending)
+        if world.sending is not None:
+            yield from self._mark_sent(world, *world.sending)
+        if row.sent is Sent.BEFORE and (world.looks or Guard.LATE_NOTES not in self.without):
+            yield Step("unsend", None, world._replace(row=row._replace(sent=None)))
+        if world.looks:
+            yield Step("look", None, world._replace(looks=False))
+        if row.sent is not None:  # its queue is seen empty; that may be wrong
+            empty = world._replace(row=row._replace(sent=None))
+            yield Step("seen_empty", None, empty, is_fault=not self.is_watched)
+
+    def _mark_sent(self, world: World, run: int, when: Sent) -> Iterator[Step]:
+        row, forgotten = world.row, world._replace(sending=None)
+        yield Step("die_sending", None, forgotten, is_fault=True)
+        noted = self._asks(Guard.MARK_CLAIMED, when is not Sent.CLAIMED)
+        if noted and row.sent is None and row.run == run:
+            late = when is Sent.BEFORE and Guard.MARK_TIME not in self.without
+            marked = row._replace(sent=Sent.BEFORE if late else Sent.NOW)
+            yield Step("mark_sent", None, forgotten._replace(row=marked))
 
     # Working
 
@@ -82,8 +105,9 @@ class Protocol:
             if self._may_claim(world, worker.taken):
                 claimed = empty._replace(claim=Claim(worker.taken, row.fence + 1))
                 owned = row._replace(state=states.RECEIVED, owner=index, fence=row.fence + 1)
-                owned = owned._replace(is_sent=True)
-                yield Step("claim", index, world.with_worker(index, claimed)._replace(row=owned))
+                owned = owned._replace(sent=Sent.NOW)
+                after = world.claimed(worker.taken).with_worker(index, claimed)
+                yield Step("claim", index, after._replace(row=owned))
             else:
                 yield Step("drop", index, world.with_worker(index, empty))
         elif worker.claim is None:
@@ -127,7 +151,7 @@ class Protocol:
         row = world.row
         held = self._asks(Guard.RERUN_FENCE, row.fence == claim.fence) and row.is_open
         if claim.run == 0 and held and row.run == claim.run:
-            again = row._replace(state=states.RETRY, run=1, owner=None, is_sent=False)
+            again = row._replace(state=states.RETRY, run=1, owner=None, sent=None)
             yield self._with_claim("rerun", world._replace(row=again), index, None)
 
     def _finish(self, world: World, index: int, claim: Claim) -> Step:
@@ -153,7 +177,7 @@ class Protocol:
         if row.deaths + has_begun >= MAX_DEATHS:
             return
         free = row._replace(
-            state=states.PENDING, owner=None, is_sent=False, deaths=row.deaths + has_begun
+            state=states.PENDING, owner=None, sent=None, deaths=row.deaths + has_begun
         )
         step = self._with_claim("hand_back", world._replace(row=free), index, None)
         yield step._replace(is_fault=True)
@@ -175,21 +199,22 @@ class Protocol:
         deaths = row.deaths + has_begun
         survives = self._asks(Guard.REAP_BEGUN, self.acks_late) and deaths < MAX_DEATHS
         end = states.PENDING if survives or not has_begun else states.FAILURE
-        free = row._replace(state=end, owner=None, fence=fence, deaths=deaths, is_sent=False)
+        free = row._replace(state=end, owner=None, fence=fence, deaths=deaths, sent=None)
         yield Step("reap", index, world._replace(row=free))
 
     # Faults
 
     def _faults(self, world: World) -> Iterator[Step]:
         if any(world.layer):
-            yield Step("flush", None, world._replace(layer=(0, 0)), is_fault=True)
+            yield Step("flush", None, world.flushed(), is_fault=True)
         for run in RUNS:
             if 0 < world.layer[run] < COPIES:
                 yield Step("repeat", None, world.with_copies(run, 1), is_fault=True)
         for index, worker in enumerate(world.workers):
             if worker.life == "alive":
-                dead = worker._replace(life="dead", taken=None, claim=None)
-                yield Step("kill", index, world.with_worker(index, dead), is_fault=True)
+                if self.is_watched or worker.taken is None:
+                    dead = worker._replace(life="dead", taken=None, claim=None)
+                    yield Step("kill", index, world.with_worker(index, dead), is_fault=True)
                 paused = worker._replace(life="paused")
                 yield Step("pause", index, world.with_worker(index, paused), is_fault=True)
             if worker.claim is not None and worker.life == "alive":

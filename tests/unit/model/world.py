@@ -28,6 +28,19 @@ class Guard(Enum):
     HAND_BACK_BEGUN = auto()  # a begun body goes back only with late acknowledgement
     REAP_BEGUN = auto()  # a begun body is released only with late acknowledgement
     REAP_FENCE = auto()  # defence in depth: the owner and the end say the same
+    MARK_TIME = auto()  # a note says when the sending began, and not when the note was made
+    MARK_CLAIMED = auto()  # a note is refused if the task was claimed since the sending began
+    LATE_NOTES = auto()  # what was sent before the epoch is looked for again and again
+
+
+class Sent(Enum):
+    """When a message was sent: in the layer's epoch of now, or in an earlier one; or a worker has
+    claimed the task since.
+    """
+
+    NOW = auto()
+    BEFORE = auto()
+    CLAIMED = auto()
 
 
 class Row(NamedTuple):
@@ -38,7 +51,7 @@ class Row(NamedTuple):
     fence: int = 0
     owner: int | None = None
     deaths: int = 0
-    is_sent: bool = False
+    sent: Sent | None = None
 
     @property
     def is_open(self) -> bool:
@@ -69,14 +82,18 @@ class World(NamedTuple):
     Args:
         layer: how many copies of the message of each run are in the layer.
         begun: how many bodies of each run have begun.
+        sending: the run of a message that was sent and not noted yet, and when it was.
         faults: how many faults there were.
+        looks: whether the keeper has yet to look for what was sent before the epoch.
     """
 
     row: Row = Row()
     layer: tuple[int, int] = (0, 0)
     workers: tuple[Worker, Worker] = (Worker(), Worker())
     begun: tuple[int, int] = (0, 0)
+    sending: tuple[int, Sent] | None = None
     faults: int = 0
+    looks: bool = False
 
     def with_worker(self, index: int, worker: Worker) -> World:
         """Return the same with another worker."""
@@ -85,6 +102,20 @@ class World(NamedTuple):
     def with_copies(self, run: int, change: int) -> World:
         """Return the same with more or fewer copies of a message."""
         return self._replace(layer=_put(self.layer, run, self.layer[run] + change))
+
+    def claimed(self, run: int) -> World:
+        """Return the same with a message that is on its way claimed."""
+        mine = self.sending is not None and self.sending[0] == run
+        return self._replace(sending=(run, Sent.CLAIMED)) if mine else self
+
+    def flushed(self) -> World:
+        """Return the same with nothing in the layer, and with another epoch of it."""
+        row, sending = self.row, self.sending
+        if row.sent is Sent.NOW:
+            row = row._replace(sent=Sent.BEFORE)
+        if sending is not None and sending[1] is Sent.NOW:
+            sending = (sending[0], Sent.BEFORE)
+        return self._replace(layer=(0, 0), row=row, sending=sending, looks=True)
 
     def with_body(self, run: int) -> World:
         """Return the same with one more body begun."""
