@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
@@ -24,6 +25,19 @@ QUEUE = Queue("faults", routing_key="faults")
 CUT = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+#: Lets every transaction that puts or takes a message wait with its commit for a lock.
+HOLD = """
+    CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER hold AFTER INSERT OR DELETE ON channels_postgres_message
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold();
+    SELECT pg_advisory_lock(1);
+"""
+#: The sessions that wait for it.
+HELD = """
+    SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = 1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
@@ -46,13 +60,45 @@ def proxy(postgres_server: PostgresServer) -> Iterator[Proxy]:
 
 
 @pytest.fixture(autouse=True)
-def layer(make_layer_database: Callable[[], dict[str, Any]], proxy: Proxy, settings: Any) -> None:
+def database(make_layer_database: Callable[[], dict[str, Any]], proxy: Proxy, settings: Any) -> str:
+    """The layer's database, of which this process knows by the proxy alone."""
     cq_transport.register()
-    config = {**make_layer_database(), "PORT": proxy.port, "TIME_ZONE": "UTC", "expiry": 3600}
+    found = make_layer_database()
+    config = {**found, "PORT": proxy.port, "TIME_ZONE": "UTC", "expiry": 3600}
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "channels_postgres"]
     settings.CHANNEL_LAYERS = {
         "default": {"BACKEND": "channels_postgres.core.PostgresChannelLayer", "CONFIG": config}
     }
+    name: str = found["NAME"]
+    return name
+
+
+@pytest.fixture
+def held_commits(
+    postgres_server: PostgresServer, database: str, proxy: Proxy
+) -> Callable[[Callable[[], Any]], Any]:
+    """Return the result of an action whose first connection is lost while its server commits, and
+    goes on to do so.
+    """
+
+    def run(action: Callable[[], Any]) -> Any:
+        with (
+            psycopg.connect(postgres_server.dsn(database), autocommit=True) as gate,
+            ThreadPoolExecutor(1) as thread,
+        ):
+            gate.execute(HOLD)
+            running = thread.submit(action)
+            first = wait_until(lambda: gate.execute(HELD).fetchall(), 30, "a commit")
+            proxy.cut()
+            wait_until(
+                lambda: running.done() or set(gate.execute(HELD).fetchall()) - set(first),
+                30,
+                "the repetition",
+            )
+            gate.execute("SELECT pg_advisory_unlock(1)")
+            return running.result(30)
+
+    return run
 
 
 @pytest.fixture(params=["ended sessions", "lost answers"])
@@ -78,7 +124,7 @@ def fault(request: Any, postgres_server: PostgresServer, proxy: Proxy) -> Fault:
 
     if request.param == "lost answers":
         return Fault(lost_answers, range(500), progress)
-    return Fault(ended_sessions, range(500), progress)
+    return Fault(ended_sessions, range(1000), progress)
 
 
 @contextmanager
@@ -145,6 +191,41 @@ def test_publishing_under_faults(fault: Fault) -> None:
         with fault.happens():
             publish(connection, fault)
         assert sorted(numbers_in(connection)) == list(fault.numbers)
+
+
+def test_publishing_what_is_consumed_before_its_answer_is_lost(
+    postgres_server: PostgresServer, database: str, proxy: Proxy
+) -> None:
+    consumed = f"DELETE FROM channels_postgres_message WHERE channel LIKE '%.{QUEUE.name}'"
+    with (
+        psycopg.connect(postgres_server.dsn(database), autocommit=True) as consumer,
+        Connection("channels://") as connection,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        QUEUE(connection.default_channel).declare()
+        producer = Producer(connection)
+        proxy.set_delay(0, back=60)
+        publishing = thread.submit(producer.publish, 1, routing_key=QUEUE.name)
+        wait_until(lambda: consumer.execute(consumed).rowcount, 30, "the message")
+        proxy.set_delay(0)
+        proxy.cut()
+        publishing.result(30)
+        assert numbers_in(connection) == []
+
+
+def test_publishing_while_a_commit_is_late(held_commits: Callable[..., Any]) -> None:
+    with Connection("channels://") as connection:
+        QUEUE(connection.default_channel).declare()
+        producer = Producer(connection)
+        held_commits(lambda: producer.publish(1, routing_key=QUEUE.name))
+        assert numbers_in(connection) == [1]
+
+
+def test_getting_while_a_commit_is_late(held_commits: Callable[..., Any]) -> None:
+    with Connection("channels://") as connection:
+        Producer(connection).publish(1, routing_key=QUEUE.name, declare=[QUEUE])
+        found = held_commits(lambda: numbers_in(connection))
+        assert [*found, *numbers_in(connection)] == [1]
 
 
 def test_consuming_under_faults(fault: Fault) -> None:

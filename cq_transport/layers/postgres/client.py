@@ -1,4 +1,10 @@
-"""The connection of one process that publishes and asks, shared by its threads."""
+"""The connection of one process that publishes and asks, shared by its threads.
+
+When the connection is lost, whether the request under way was carried out is in doubt. It may even
+be carried out later: the server reads what had reached it, and commits, after the client has
+noticed. So each session holds the client's lock; the next one ends its forerunner, and asks nothing
+before the lock is free.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from psycopg.pq.abc import PGresult
 
@@ -14,18 +21,31 @@ from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.forks import reset_in_children
 from cq_transport.layers.postgres.link import Link, Parameter, Request
 from cq_transport.layers.postgres.rows import Taken, committed, integers, taken
-from cq_transport.layers.postgres.statements import OUTCOME, PUT, PUT_ONCE, TAKE, Statement
+from cq_transport.layers.postgres.statements import (
+    END_SESSIONS,
+    LOCK_SESSION,
+    NOTE,
+    NOTED,
+    OUTCOME,
+    TAKE,
+    Statement,
+)
 
 #: Seconds after a failed attempt to connect in which no other is made: callers fail at once.
 RECONNECT_PAUSE = 0.25
 #: Seconds that statements may take which go through a whole queue.
 PATIENCE = 60.0
+#: Notes after which a sender begins another row: one whose old versions cannot be removed for the
+#: time being gets slow.
+NOTES_IN_A_ROW = 1000
 
 T = TypeVar("T")
 
+_HALF = 0x7FFFFFFF  # each half of a lock is a positive int4
+
 
 class Client:
-    """Asks one question at a time, and repeats it once if the connection was lost.
+    """Asks one question at a time, and repeats it on a new connection if the answer was lost.
 
     Args:
         parameters: what psycopg connects with.
@@ -42,7 +62,10 @@ class Client:
         """Begin anew in a child."""
         self._lock = threading.Lock()
         self._next_attempt = 0.0
-        self._last_id = 0
+        name = uuid4()
+        self._name = f"cq._s{name.hex}"  # no queue's channel has such a name
+        self._locks = (name.int & _HALF, name.int >> 64 & _HALF)
+        self._number = self._note = 0
 
     def ask(
         self, statement: Statement, *parameters: Parameter, timeout: float | None = None
@@ -64,16 +87,12 @@ class Client:
             lambda deadline, again: self._answers(requests, deadline), timeout
         )
 
-    def put(self, channels: Sequence[str], message: bytes, expiry: float) -> None:
-        """Store a message in each of ``channels``, for ``expiry`` seconds; raises like ``ask``."""
-        plain = Request(PUT, (channels, message, expiry))
-
-        def attempt(deadline: float, again: bool) -> None:
-            once = Request(PUT_ONCE, (channels, message, expiry, self._last_id))
-            (answer,) = self._answers([once if again else plain], deadline)
-            self._last_id = max([self._last_id, *integers(answer)])
-
-        self._until_answered(attempt)
+    def do_once(self, statement: Statement, *parameters: Parameter) -> None:
+        """Have a statement carried out that must not be repeated, whatever its answer's fate and
+        whoever has taken since what it stored; raises like ``ask``.
+        """
+        request = Request(statement, parameters)
+        self._until_answered(lambda deadline, again: self._do_once(request, deadline, again))
 
     def take(self, channels: Sequence[str]) -> Taken | None:
         """Take the first message of ``channels``, most urgent first, without waiting; raises like
@@ -101,6 +120,22 @@ class Client:
             if not committed(outcome):
                 raise
         return found
+
+    def _do_once(self, request: Request, deadline: float, again: bool) -> None:
+        if again and self._is_noted(deadline):
+            return
+        if not again:
+            self._number += 1
+        row = self._note if self._number % NOTES_IN_A_ROW else 0
+        note = Request(NOTE, (self._name, self._number, row))
+        (self._note,) = integers(self._answers([note, request], deadline)[0])
+
+    def _is_noted(self, deadline: float) -> bool:
+        question = Request(NOTED, (self._name, self._number, self._note))
+        notes = integers(self._answers([question], deadline)[0])
+        if notes:
+            (self._note,) = notes
+        return bool(notes)
 
     def _answers(self, requests: Sequence[Request], deadline: float) -> list[PGresult]:
         self._link.send(*requests)
@@ -162,6 +197,9 @@ class Client:
             raise LayerUnreachable("the channel layer's PostgreSQL was unreachable a moment ago")
         try:
             self._link.connect()
+            locks = [Request(END_SESSIONS, self._locks), Request(LOCK_SESSION, self._locks)]
+            self._answers(locks, monotonic() + self._timeout)
         except LayerUnreachable:
+            self._link.close()
             self._next_attempt = monotonic() + RECONNECT_PAUSE
             raise

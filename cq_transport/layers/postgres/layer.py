@@ -32,6 +32,7 @@ from cq_transport.layers.postgres.statements import (
     NOTIFICATIONS,
     PROBE,
     PURGE,
+    PUT,
     RESTORE,
     SET_FACT,
     SIZE,
@@ -216,7 +217,7 @@ class PostgresTaskLayer:
             content = pack(envelope, self._layer.serialize)
         message_id, expire = delivery.place
         channel = self._names.channel(delivery.queue, delivery.priority)
-        self._client.ask(RESTORE, message_id, channel, content, expire)
+        self._client.do_once(RESTORE, message_id, channel, content, expire)
 
     def reader(self, consumer: Consumer, watcher: Watcher) -> PostgresReader:
         """Return a reader for one consumer, with a connection of its own."""
@@ -229,7 +230,7 @@ class PostgresTaskLayer:
 
     def _put(self, queues: list[str], priority: int, envelope: Envelope) -> None:
         channels = [self._names.channel(queue, priority) for queue in queues]
-        self._client.put(channels, pack(envelope, self._layer.serialize), self._expiry)
+        self._client.do_once(PUT, channels, pack(envelope, self._layer.serialize), self._expiry)
 
     def _trim(self, channel: str) -> None:
         if next(self._puts[channel]) % self._trim_every == 0:

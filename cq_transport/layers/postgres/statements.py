@@ -18,6 +18,8 @@ from channels_postgres.db import (  # type: ignore[import-untyped]
 FOR_EVER = 100 * 365 * 86_400.0
 #: Seconds that a message which is put back can still be taken, however old it is.
 GRACE = 60
+#: Seconds that the note of a sender's last request is kept.
+NOTED_FOR = 600
 #: Expired rows that one sweep removes at most.
 SWEPT = 1000
 # What the channels of a queue end in, one for each priority.
@@ -40,38 +42,67 @@ def _statement(name: str, sql: str) -> Statement:
             fact=GROUP_CHANNEL_TABLE,
             for_ever=FOR_EVER,
             grace=GRACE,
+            noted=NOTED_FOR,
             swept=SWEPT,
             suffixes=_SUFFIXES,
         ),
     )
 
 
-#: Channels, message, seconds to its expiry. Answers the ids.
+#: Channels, message, seconds to its expiry.
 PUT = _statement(
     "put",
     """
     INSERT INTO {message} (channel, message, expire)
     SELECT channel, $2::bytea, now() + make_interval(secs => $3::float8)
     FROM unnest($1::text[]) AS channel
-    RETURNING id::int8
     """,
 )
 
-#: As PUT, but not where the message is found beyond the id of the fourth argument: for a message
-#: that may have been stored before the connection was lost.
-PUT_ONCE = _statement(
-    "put_once",
+#: A sender, the number of its request, the row of its last note. Notes that the request is carried
+#: out, in its transaction; answers the row of the note. It lies among the messages because no
+#: statement that is frequent reads these from the beginning: versions of it that a long transaction
+#: keeps from being removed are in nobody's way.
+NOTE = _statement(
+    "note",
     """
-    INSERT INTO {message} (channel, message, expire)
-    SELECT channel, $2::bytea, now() + make_interval(secs => $3::float8)
-    FROM unnest($1::text[]) AS channel
-    WHERE NOT EXISTS (
-        SELECT FROM {message} AS stored
-        WHERE stored.id > $4::int8 AND stored.channel = channel AND stored.message = $2::bytea
+    WITH noted AS (
+        UPDATE {message}
+        SET message = int8send($2::int8), expire = now() + interval '{noted} seconds'
+        WHERE id = $3::int8 AND channel = $1::text
+        RETURNING id
+    ), begun AS (
+        INSERT INTO {message} (channel, message, expire)
+        SELECT $1::text, int8send($2::int8), now() + interval '{noted} seconds'
+        WHERE NOT EXISTS (SELECT FROM noted)
+        RETURNING id
     )
-    RETURNING id::int8
+    SELECT id::int8 FROM noted UNION ALL SELECT id::int8 FROM begun
     """,
 )
+
+#: A sender, the number of a request, the row of its last note. Answers the row of the note if the
+#: request was carried out.
+NOTED = _statement(
+    "noted",
+    """
+    SELECT id::int8 FROM {message}
+    WHERE id >= $3::int8 AND channel = $1::text AND message = int8send($2::int8)
+    """,
+)
+
+#: The two halves of a lock. Ends the sessions that hold it or wait for it.
+END_SESSIONS = _statement(
+    "end_sessions",
+    """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 2 AND pid <> pg_backend_pid()
+        AND classid = $1::int8::oid AND objid = $2::int8::oid
+    """,
+)
+
+#: The two halves of a lock. Answers when this session has it: the ones before have ended.
+LOCK_SESSION = _statement("lock_session", "SELECT pg_advisory_lock($1::int4, $2::int4)")
 
 #: Id, channel, message, expiry as a Unix time: the message takes its old place.
 RESTORE = _statement(
