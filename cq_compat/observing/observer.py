@@ -19,6 +19,7 @@ from cq_compat.database import OwnConnection, own_connection
 from cq_compat.guards import claim_of
 from cq_compat.keeper.heartbeat import Heartbeat
 from cq_compat.lease import Lease
+from cq_compat.ledger import ledger
 from cq_compat.mirror import Outcome, WorkingMirror
 from cq_compat.observing.outcomes import error_outcome, result_outcome
 from cq_compat.observing.routes import brokers, brokers_of, is_broadcast, route_of
@@ -176,7 +177,7 @@ class Observer:
 
     def begin_worker(self, consumer: Any) -> None:
         """Keep the row of a worker without the ledger alive."""
-        if conf().MIRROR and self._lease is None:
+        if conf().MIRROR and ledger.lease is None and self._lease is None:
             self._lease = Lease(consumer.hostname, brokers_of(consumer.app).read)
             self._writer.look_after(Heartbeat(self._lease))
 
