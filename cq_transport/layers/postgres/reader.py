@@ -146,7 +146,9 @@ class PostgresReader:
     def tick(self) -> None:
         """Give up a connection whose answer is overdue, and look if it is time for that."""
         with self._lock:
-            if self._state is not State.IDLE and monotonic() > self._since + DEAD_AFTER:
+            # An answer that has come is not overdue, however late this process is to read it.
+            is_late = self._state is not State.IDLE and monotonic() > self._since + DEAD_AFTER
+            if is_late and not self._link.readable():
                 self._lose(LayerUnreachable("no answer in time"))
         self.pump(eager=True)
 
@@ -157,6 +159,7 @@ class PostgresReader:
             if self._in_doubt is not None and self._ensure_connected():
                 self._ask()
                 deliveries += self._finish()
+            self._queues = []
         if deliveries:
             self._consumer.arrived(deliveries)
 
@@ -164,7 +167,6 @@ class PostgresReader:
         """Stop for good."""
         self.stop()
         with self._lock:
-            self._queues = []
             self._disconnect()
 
     # Requests

@@ -135,7 +135,10 @@ class HostReader:
     def tick(self) -> None:
         """Give up a connection whose answer is overdue."""
         with self._lock:
-            if self._state is not State.IDLE and monotonic() > self._due:
+            # An answer that has come is not overdue, however late this process is to read it: after
+            # a long task in a solo pool, say. It may be a message.
+            is_late = self._state is not State.IDLE and monotonic() > self._due
+            if is_late and not self._link.readable():
                 self._lose(LayerUnreachable("no answer in time"))
 
     def interrupt(self) -> list[Delivery]:

@@ -64,6 +64,7 @@ class RedisReader:
         """Stop reading; what is under way is handed to the consumer."""
         for host in self._hosts:
             found = host.interrupt()
+            host.consume(())
             if found:
                 self._consumer.arrived(found)
 
