@@ -21,6 +21,7 @@ from cq_compat.ledger import ledger
 from cq_compat.mirror import KeepingMirror, Outcome, WorkingMirror
 from cq_compat.models import Task
 from cq_compat.outbox import outbox
+from cq_compat.signals import TaskSignal, task_kept, task_recorded
 from cq_transport import current_ledger, use_ledger
 from tests.servers.databases import declared
 from tests.servers.ports import free_port
@@ -39,6 +40,19 @@ def rolled_back(using: str) -> Iterator[None]:
     with suppress(Undone), transaction.atomic(using=using):
         yield
         raise Undone
+
+
+@contextmanager
+def heard(signal: TaskSignal) -> Iterator[list[dict[str, Any]]]:
+    """Yield what a signal tells from now on."""
+    told: list[dict[str, Any]] = []
+
+    def hear(sender: Any, signal: Any, **facts: Any) -> None:
+        told.append(facts)
+
+    signal.connect(hear)
+    yield told
+    signal.disconnect(hear)
 
 
 class ToTasks:
@@ -188,12 +202,25 @@ def test_with_the_layer_gone_it_waits_for_a_keeper(
     settings.CHANNEL_LAYERS = {**settings.CHANNEL_LAYERS, "gone": layer}
     app.conf.broker_url = "channels://gone"
 
-    with transaction.atomic(using=TASKS):
-        result = publish()
+    with heard(task_kept) as told:
+        with transaction.atomic(using=TASKS):
+            result = publish()
+        assert rows() == {result.id}
+        assert outbox.flush(10)
 
-    assert rows() == {result.id}
-    assert outbox.flush(10)
+    assert [(one["task_id"], one["reason"]) for one in told] == [(result.id, "LayerUnreachable")]
     assert Task.objects.using(TASKS).get().sent_at is None
+
+
+def test_what_is_recorded_is_told_on_commit(publish: Callable[[], AsyncResult]) -> None:
+    with heard(task_recorded) as told:
+        with rolled_back(TASKS):
+            publish()
+        with transaction.atomic(using=TASKS):
+            result = publish()
+            assert told == []
+
+    assert told == [{"task_id": result.id, "name": "tests.add", "queue": "celery"}]
 
 
 def test_with_the_database_gone_nothing_is_published(
