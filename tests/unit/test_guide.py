@@ -8,10 +8,11 @@ import re
 from pathlib import Path
 
 import pytest
+from django.dispatch import Signal
 
 import cq_compat.errors
 import cq_transport
-from cq_compat import checks
+from cq_compat import checks, signals
 from cq_compat.conf import Settings
 from cq_compat.states import TRANSITIONS
 from cq_transport.options import Options
@@ -33,6 +34,7 @@ OPTIONS = [field.name for field in dataclasses.fields(Options)]
 DEFAULTS = ast.literal_eval(
     re.search(r"^CQ = (\{.*?^\})", REFERENCE, re.MULTILINE | re.DOTALL)[1]  # type: ignore[index]
 )
+SIGNALS = [name for name, value in vars(signals).items() if isinstance(value, Signal)]
 SETTINGS = [field.name for field in dataclasses.fields(Settings)]
 CHECKS = [
     check
@@ -123,6 +125,11 @@ def test_the_table_has_no_other_transition() -> None:
     assert len(re.findall(r"^\| `", table, re.MULTILINE)) == len(TRANSITIONS)
 
 
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_signal_is_in_the_reference(signal: str) -> None:
+    assert f"\n| `{signal}` |" in REFERENCE
+
+
 @pytest.mark.parametrize("error", ERRORS)
 def test_error_is_in_the_reference(error: str) -> None:
     assert f"\n| `{error}` |" in REFERENCE
@@ -136,5 +143,6 @@ def test_check_is_in_the_reference_and_has_its_fix(check: str) -> None:
 
 def test_there_is_something_to_look_for() -> None:
     assert len(ERRORS) > 8
+    assert len(SIGNALS) > 5
     assert len(CHECKS) > 12
     assert len(SETTINGS) > 5
