@@ -36,6 +36,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
 
     persistent = True
     supports_autoexpire = False
+    supports_failure_expires = True  # by the rules of ``retention``
     supports_native_join = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from celery import Celery
 from django.core.exceptions import ImproperlyConfigured
 
+from cq_compat import states
 from cq_compat.conf import conf, is_age
 from cq_compat.dialects import Dialect
 
@@ -29,13 +30,17 @@ def rules(app: Celery, default: float | None) -> list[Rule]:
     """Return the rules of a project, of which the first that fits decides.
 
     A task's own option ``retention`` is an age or ages by state; then comes ``CQ["RETENTION"]``,
-    then Celery's ``result_expires``, which is ``default``.
+    then Celery's ``result_failure_expires`` for failures (since Celery 5.7), then its
+    ``result_expires``, which is ``default``.
 
     Raises:
         ImproperlyConfigured: a task's option is no age.
     """
     found = [rule for name, task in app.tasks.items() for rule in _of_task(name, task)]
     found += [Rule(_seconds(age), state) for state, age in conf().RETENTION.items()]
+    failure: float | timedelta | None = app.conf.get("result_failure_expires")
+    if failure is not None:
+        found.append(Rule(_seconds(failure) or None, states.FAILURE))
     return [*found, Rule(default)]
 
 

@@ -49,7 +49,9 @@ TRANSITIONS: dict[str, Transition] = {
     "rerun": Transition(PENDING, "the running task", "fence, run, not finished; run + 1"),
     "republish": Transition(PENDING, "whoever has its id", "not settled or never sent; run + 1"),
     "store": Transition(None, "whoever has its id", "not settled"),
-    "mark_sent": Transition(None, "publisher or keeper, after the send", "run, no owner"),
+    "mark_sent": Transition(
+        None, "publisher or keeper, after the send", "run, no owner, not claimed since"
+    ),
     "claim": Transition(RECEIVED, "worker", "run, no owner, not finished, lease; fence + 1"),
     "start": Transition(STARTED, "pool child, before the body", "fence, owner, lease, RECEIVED"),
     "watch": Transition(None, "whoever waits for the result", "not finished"),

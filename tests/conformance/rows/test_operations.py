@@ -191,6 +191,19 @@ def test_retention_is_by_task_then_by_state_then_by_age(
     assert set(Task.objects.values_list("pk", flat=True)) == {sent.pk, *kept}
 
 
+def test_failures_may_expire_as_celery_says(publishing: PublishingMirror, app: Celery) -> None:
+    app.conf.result_failure_expires = timedelta(days=7)
+    kept = end(publishing, states.FAILURE, ago=6 * DAY)
+    end(publishing, states.FAILURE, ago=8 * DAY)
+    end(publishing, states.SUCCESS, ago=2 * DAY)
+
+    app.backend.cleanup()
+
+    assert set(Task.objects.values_list("pk", flat=True)) == {kept}
+    app.conf.result_failure_expires = 0
+    assert rules(app, DAY) == [Rule(None, states.FAILURE), Rule(DAY)]
+
+
 def test_pruning_goes_on_behind_what_it_keeps(
     publishing: PublishingMirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
