@@ -20,6 +20,7 @@ from cq_transport.layers import task_layer
 from cq_transport.layers.base import TaskLayer
 from cq_transport.ledger import current_ledger
 from cq_transport.options import Address, Options
+from cq_transport.projects import set_up
 from cq_transport.renewal import Renewal
 from cq_transport.topology import EXCHANGE_TYPES
 from cq_transport.watcher import DescriptorWatcher
@@ -103,6 +104,7 @@ class Transport(base.Transport):
             LayerUnreachable: it does not answer.
             LayerMisconfigured: there is none, or it cannot hold tasks.
         """
+        set_up()
         self.options = Options.parse(self.client.transport_options)
         self.layer = task_layer(self._address, self.options)
         self.broker = str(self._address)
