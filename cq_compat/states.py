@@ -67,6 +67,9 @@ TRANSITIONS: dict[str, Transition] = {
     "leave": Transition(
         None, "pool child, to another broker", "fence, run, not finished; both + 1"
     ),
+    "move": Transition(
+        None, "operator, to another broker", "run, no owner, not finished; both + 1"
+    ),
     "rejoin": Transition(RETRY, "a body on another broker", "not finished, fewer retries; run + 1"),
     "adopt": Transition(None, "worker, of another's message", "no message, no owner, not finished"),
     "requeue": Transition(PENDING, "operator", "finished; run + 1"),

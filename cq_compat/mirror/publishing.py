@@ -207,6 +207,18 @@ class PublishingMirror(TaskTable):
         )
         return [row[0] for row in rows]
 
+    def move(self, task_id: str, run: int, broker: str) -> bool:
+        """Leave a task that no worker has to the observers of another broker; tell whether it was
+        still of that run.
+        """
+        return self.update_one(
+            "run = run + 1, fence = fence + 1, message = '', broker = %s, sent_at = NULL, "
+            "due_at = NULL",
+            [broker],
+            f"id = %s AND run = %s AND owner_id IS NULL AND {OPEN} AND message <> ''",
+            [task_id, run],
+        )
+
     def forget(self, task_ids: Sequence[str]) -> list[str]:
         """Delete finished tasks with their results; return the ids of those that there were."""
         guard = f"id IN ({marks(task_ids)}) AND NOT ({OPEN})"
