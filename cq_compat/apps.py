@@ -25,6 +25,7 @@ class CqConfig(AppConfig):
         from cq_compat.ledger import ledger
 
         register()
+        handlers.connect_database()
         try:
             settings = conf()
         except ImproperlyConfigured:

@@ -10,8 +10,11 @@ from functools import wraps
 from typing import Any
 
 from celery import signals
+from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.backends.signals import connection_created
 from kombu.log import get_logger
 
+from cq_compat.database import close_all
 from cq_compat.observing import observer
 from cq_compat.workers import (
     begin_worker,
@@ -38,6 +41,17 @@ def connect_observer() -> None:
     """Let the observer listen to Celery."""
     for name, receiver in _OBSERVERS.items():
         getattr(signals, name).connect(receiver, dispatch_uid=f"cq.observer.{name}")
+
+
+def connect_database() -> None:
+    """Let the connections of this app be closed when Django's are, in a project's tests."""
+    connection_created.connect(_on_connection_created, dispatch_uid="cq.connection_created")
+
+
+def _on_connection_created(connection: Any, **kwargs: Any) -> None:
+    # By this one test databases are made and dropped, which nobody else may use then.
+    if connection.alias == NO_DB_ALIAS:
+        close_all()
 
 
 def _on_worker_init(sender: Any, **kwargs: Any) -> None:

@@ -1,125 +1,19 @@
-"""Connections to the database that has the tasks.
-
-Publishers write on the connection of their own transaction. Workers have one of their own for each
-process: Celery closes Django's connections before and after every task, and what a worker writes
-about a task must not depend on the task's transaction.
-"""
+"""A connection beside Django's."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
+from weakref import WeakSet
 
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    connections,
-    router,
-    transaction,
-)
+from django.db import DatabaseError, connections
 from django.db.utils import load_backend
 
-from cq_compat.conf import conf
+from cq_compat.database.connection import LOST, Row, alias
 from cq_transport.forks import reset_in_children
-
-#: What a database raises that is not there, or has gone.
-LOST = (OperationalError, InterfaceError)
-Row = tuple[Any, ...]
-
-
-class Connection(Protocol):
-    """Where statements are run, and what is to follow their commit."""
-
-    @property
-    def vendor(self) -> str:
-        """The kind of database, as Django names it."""
-
-    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
-        """Run a statement and return how many rows it changed.
-
-        Args:
-            once: raise if the connection was cut, where the statement may have been run unheard.
-        """
-
-    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
-        """Run a statement and return its rows."""
-
-    def adapt_time(self, value: datetime | None) -> Any:
-        """Return a time as the database stores it."""
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """Return a block whose statements are run as one."""
-
-    def on_commit(self, function: Callable[[], None]) -> None:
-        """Call ``function`` when what was written is committed."""
-
-
-def alias() -> str:
-    """Return the alias of the database that has the tasks."""
-    from cq_compat.models import Task
-
-    return conf().DATABASE or router.db_for_write(Task)
-
-
-class CallersConnection:
-    """Django's own connection of the calling thread, with its transaction."""
-
-    def __init__(self) -> None:
-        self._alias = alias()
-        self._connection: Any = connections[self._alias]
-
-    @property
-    def vendor(self) -> str:
-        """The kind of database."""
-        return str(self._connection.vendor)
-
-    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
-        """Run a statement and return how many rows it changed."""
-        changed: int = self._run(statement, params, lambda cursor: cursor.rowcount, once)
-        return changed
-
-    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
-        """Run a statement and return its rows."""
-        rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()), once)
-        return rows
-
-    def _run(
-        self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any], once: bool
-    ) -> Any:
-        try:
-            return self._run_once(statement, params, answer)
-        except LOST:
-            # Outside requests nobody else gives up a connection that was cut: beat would never
-            # publish again.
-            own = self._connection
-            if own.in_atomic_block or own.connection is None or own.is_usable():
-                raise
-            own.close()
-            if once:
-                raise
-            return self._run_once(statement, params, answer)
-
-    def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement, params)
-            return answer(cursor)
-
-    def adapt_time(self, value: datetime | None) -> Any:
-        """Return a time as the database stores it."""
-        return self._connection.ops.adapt_datetimefield_value(value)
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """Return a block whose statements are run as one, a savepoint in the caller's own."""
-        block: AbstractContextManager[None] = transaction.atomic(using=self._alias)
-        return block
-
-    def on_commit(self, function: Callable[[], None]) -> None:
-        """Call ``function`` when the caller's transaction commits; at once where there is none."""
-        transaction.on_commit(function, using=self._alias)
 
 
 class OwnConnection:
@@ -127,6 +21,7 @@ class OwnConnection:
 
     def __init__(self) -> None:
         self._begin()
+        _all.add(self)
         reset_in_children(self)
 
     def _begin(self) -> None:
@@ -287,15 +182,11 @@ def _may_prepare(settings: dict[str, Any]) -> bool:
     return bool(is_psycopg3)
 
 
+def close_all() -> None:
+    """Close every connection of this process; those that are needed again are opened again."""
+    for connection in list(_all):
+        connection.close()
+
+
+_all: WeakSet[OwnConnection] = WeakSet()
 _inherited: list[Any] = []
-_own = OwnConnection()
-
-
-def own_connection() -> OwnConnection:
-    """Return this process's connection for what workers and keepers write."""
-    return _own
-
-
-def publishing_connection() -> Connection:
-    """Return the connection on which a publisher records: that of its own transaction."""
-    return _own if _own.is_mine else CallersConnection()

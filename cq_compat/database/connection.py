@@ -1,0 +1,50 @@
+"""What is asked of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.db import InterfaceError, OperationalError, router
+
+from cq_compat.conf import conf
+
+#: What a database raises that is not there, or has gone.
+LOST = (OperationalError, InterfaceError)
+Row = tuple[Any, ...]
+
+
+class Connection(Protocol):
+    """Where statements are run, and what is to follow their commit."""
+
+    @property
+    def vendor(self) -> str:
+        """The kind of database, as Django names it."""
+
+    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
+        """Run a statement and return how many rows it changed.
+
+        Args:
+            once: raise if the connection was cut, where the statement may have been run unheard.
+        """
+
+    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
+        """Run a statement and return its rows."""
+
+    def adapt_time(self, value: datetime | None) -> Any:
+        """Return a time as the database stores it."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a block whose statements are run as one."""
+
+    def on_commit(self, function: Callable[[], None]) -> None:
+        """Call ``function`` when what was written is committed."""
+
+
+def alias() -> str:
+    """Return the alias of the database that has the tasks."""
+    from cq_compat.models import Task
+
+    return conf().DATABASE or router.db_for_write(Task)
