@@ -10,7 +10,7 @@ from django.db import DataError, OperationalError, ProgrammingError
 from cq_compat import states
 from cq_compat.database import OwnConnection
 from cq_compat.mirror import Outcome
-from cq_compat.observing import Writer, writer
+from cq_compat.observing import Writer, observer, writer
 from cq_compat.sightings import Sighting
 from tests.servers.waiting import wait_until
 
@@ -43,6 +43,7 @@ def rows() -> Rows:
 
 @pytest.fixture
 def written(rows: Rows) -> Writer:
+    observer.close()  # which logs here, too, if this process has lost a database
     return Writer(OwnConnection(), rows)
 
 
