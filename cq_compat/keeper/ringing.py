@@ -28,6 +28,8 @@ TURN = 1.0
 ACCEPT_TIMEOUT = 5.0
 #: Seconds between two looks at most: no publisher's row is due earlier than that.
 LOOK = PUBLISHER_TIME
+#: Seconds that the next row waits for others, with which it is sent.
+LINGER = 0.1
 #: Seconds between two attempts at a full queue, at first; each that finds no room doubles them.
 FULL_PAUSE = 0.1
 
@@ -60,7 +62,7 @@ class Ringing(LayerDuty):
         self._pause = LOOK
         wait = self.mirror.due_in(self.broker, self._full)
         if wait is None or wait > 0.0:
-            self._rest(LOOK if wait is None else min(wait, LOOK))
+            self._rest(LOOK if wait is None else min(wait + LINGER, LOOK))
             return False
         return self._ring()
 

@@ -171,3 +171,15 @@ def test_the_layer_has_no_room(small: Stage) -> None:
     small.wait_finished(timeout=120)
     assert small.states(ids) == ["SUCCESS"]
     assert not small.history().faults
+
+
+def test_a_full_queue_holds_up_no_other(small: Stage) -> None:
+    small.worker()
+    small.publish("trace", count=300, options={"queue": "nobody"})
+    ids = small.publish("trace", count=4, options={"countdown": 4})  # a keeper sends them
+    small.wait_finished(ids)
+    assert small.states(ids) == ["SUCCESS"]
+    small.worker("nobody")
+    small.wait_finished()
+    assert small.states(small.published) == ["SUCCESS"]
+    assert not small.history().faults
