@@ -25,8 +25,9 @@ class Protocol:
         acks_late: whether the message is acknowledged after the body.
         without: guards that are left out.
         most_faults: faults in one history.
-        is_watched: whether the queue is ever seen empty. What an exchange leads is not watched; nor
-            is what a worker has taken then found if it dies before it claims, which is left out.
+        is_watched: whether the queue is ever seen empty, by which every loss is found. Otherwise it
+            matters when a message was sent and when that was noted; a worker that dies between
+            taking and claiming is left out then.
     """
 
     def __init__(
@@ -61,9 +62,12 @@ class Protocol:
         if not row.is_open or row.owner is not None:
             return
         if row.sent is None and world.layer[row.run] < COPIES:
-            sending = world.with_copies(row.run, 1)._replace(sending=(row.run, Sent.NOW))
-            yield Step("send", None, sending)
+            sending = None if self.is_watched else (row.run, Sent.NOW)
+            yield Step("send", None, world.with_copies(row.run, 1)._replace(sending=sending))
+        if self.is_watched and world.layer[row.run]:
+            yield from self._mark_sent(world, row.run, Sent.NOW)
         if world.sending is not None:
+            yield Step("die_sending", None, world._replace(sending=None), is_fault=True)
             yield from self._mark_sent(world, *world.sending)
         if row.sent is Sent.BEFORE and (world.looks or Guard.LATE_NOTES not in self.without):
             yield Step("unsend", None, world._replace(row=row._replace(sent=None)))
@@ -75,7 +79,6 @@ class Protocol:
 
     def _mark_sent(self, world: World, run: int, when: Sent) -> Iterator[Step]:
         row, forgotten = world.row, world._replace(sending=None)
-        yield Step("die_sending", None, forgotten, is_fault=True)
         noted = self._asks(Guard.MARK_CLAIMED, when is not Sent.CLAIMED)
         if noted and row.sent is None and row.run == run:
             late = when is Sent.BEFORE and Guard.MARK_TIME not in self.without
@@ -206,7 +209,9 @@ class Protocol:
 
     def _faults(self, world: World) -> Iterator[Step]:
         if any(world.layer):
-            yield Step("flush", None, world.flushed(), is_fault=True)
+            empty = world._replace(layer=(0, 0))
+            after = empty if self.is_watched else empty.in_another_epoch()
+            yield Step("flush", None, after, is_fault=True)
         for run in RUNS:
             if 0 < world.layer[run] < COPIES:
                 yield Step("repeat", None, world.with_copies(run, 1), is_fault=True)

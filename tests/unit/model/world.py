@@ -108,14 +108,14 @@ class World(NamedTuple):
         mine = self.sending is not None and self.sending[0] == run
         return self._replace(sending=(run, Sent.CLAIMED)) if mine else self
 
-    def flushed(self) -> World:
-        """Return the same with nothing in the layer, and with another epoch of it."""
+    def in_another_epoch(self) -> World:
+        """Return the same with what was sent before the layer's epoch."""
         row, sending = self.row, self.sending
         if row.sent is Sent.NOW:
             row = row._replace(sent=Sent.BEFORE)
         if sending is not None and sending[1] is Sent.NOW:
             sending = (sending[0], Sent.BEFORE)
-        return self._replace(layer=(0, 0), row=row, sending=sending, looks=True)
+        return self._replace(row=row, sending=sending, looks=True)
 
     def with_body(self, run: int) -> World:
         """Return the same with one more body begun."""
