@@ -59,8 +59,8 @@ task_finished = TaskSignal()
 #: A keeper has sent a task's message: ``task_id``, ``name``, ``queue``, and as ``reason`` ``"due"``
 #: for one with an ETA, else ``"unsent"``: its publisher did not, or the message was lost.
 task_rung = TaskSignal()
-#: A layer has lost messages: ``broker``, ``count``; ``reason`` ``"epoch"``, or ``"empty"`` with the
-#: ``queue``, which else is ``None``.
+#: A layer has lost messages: ``broker``, ``count``, ``reason``: ``"epoch"``, or of one ``queue``,
+#: which else is ``None``: it is ``"empty"``, they were ``"overtaken"``, or are ``"old"``.
 messages_lost = TaskSignal()
 #: A dead worker's task is sent again or ended: ``task_id``, ``name``, ``queue``, ``worker``,
 #: ``runs_again``.

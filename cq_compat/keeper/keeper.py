@@ -10,7 +10,7 @@ from cq_compat.keeper.duty import Duty
 from cq_compat.keeper.heartbeat import Heartbeat
 from cq_compat.keeper.leadership import Leadership
 from cq_compat.keeper.loop import Loop
-from cq_compat.keeper.losses import EmptinessWatch, EpochWatch
+from cq_compat.keeper.losses import EpochWatch, QueueWatch
 from cq_compat.keeper.reaping import Expiring, Reaping
 from cq_compat.keeper.recounting import Recounting
 from cq_compat.keeper.ringing import Ringing
@@ -37,7 +37,7 @@ class Keeper:
         self._leaders: list[Duty] = [
             Reaping(app, lease, connection, ringing),
             EpochWatch(broker, layer, connection, ringing),
-            EmptinessWatch(broker, layer, connection, ringing),
+            QueueWatch(broker, layer, connection, ringing),
             ringing,
             Expiring(connection),
             Recounting(app),

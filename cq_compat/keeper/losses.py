@@ -1,5 +1,5 @@
-"""Notices that the layer has lost messages: its epoch has changed, or a queue is empty that should
-not be.
+"""Notices that the layer has lost messages: its epoch has changed, or a queue has not what it
+should have.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from kombu.log import get_logger
 from cq_compat.database import OwnConnection
 from cq_compat.keeper.duty import LayerDuty
 from cq_compat.keeper.ringing import Ringing
+from cq_compat.mirror import Route, Wait
 from cq_compat.signals import messages_lost
 from cq_transport.layers.base import TaskLayer
 
@@ -18,6 +19,9 @@ logger = get_logger(__name__)
 
 #: Seconds after which a message that was sent, and that nobody has claimed, must be in its queue.
 SETTLED = 5.0
+#: Seconds after which a message is sent again that an exchange leads to queues that this process
+#: need not know, so that it cannot ask whether they are empty.
+LONG = 300.0
 #: Seconds between two looks for rows that say only now that they were sent before the epoch:
 #: their publisher was slow to note it.
 LATE = 10.0
@@ -70,8 +74,8 @@ class EpochWatch(LossWatch):
             self._note(lost, "epoch")
 
 
-class EmptinessWatch(LossWatch):
-    """Looks for tasks that were sent to a queue that is empty."""
+class QueueWatch(LossWatch):
+    """Looks for tasks that were sent and that should have been taken, or that wait nowhere."""
 
     interval = SETTLED
 
@@ -81,9 +85,27 @@ class EmptinessWatch(LossWatch):
         Raises:
             LayerUnreachable: the layer is away.
         """
-        for queue in self.mirror.waiting_queues(self.broker, SETTLED):
-            if self.layer.size(queue) == 0:
-                lost = self.mirror.unsend_queue(self.broker, queue, SETTLED)
-                logger.warning("Queue %r has lost messages; %d are sent again.", queue, lost)
-                self._note(lost, "empty", queue)
+        for wait in self.mirror.waits(self.broker, SETTLED):
+            if (found := self._loss(wait)) is not None:
+                self._send_again(wait.route, *found)
         return False
+
+    def _loss(self, wait: Wait) -> tuple[str, float] | None:
+        """Return why messages are lost, and the age from which on they are."""
+        route = wait.route
+        if not route.exchange and self.layer.size(route.queue) == 0:
+            return "empty", SETTLED
+        # Queues keep their order: a worker has taken it, and has died before it claimed it.
+        if wait.taken is not None and wait.longest > wait.taken + SETTLED:
+            return "overtaken", wait.taken + SETTLED
+        if route.exchange and wait.longest > LONG:
+            return "old", LONG
+        return None
+
+    def _send_again(self, route: Route, reason: str, age: float) -> None:
+        lost = self.mirror.unsend_route(self.broker, route, age)
+        if lost:
+            logger.warning(
+                "Queue %r has lost messages (%s); %d are sent again.", route.queue, reason, lost
+            )
+            self._note(lost, reason, route.queue)

@@ -5,7 +5,7 @@ is the answer. All times are the database's clock.
 """
 
 from cq_compat.mirror.claims import Claim
-from cq_compat.mirror.keeping import Due, KeepingMirror, Orphan, Route
+from cq_compat.mirror.keeping import Due, KeepingMirror, Orphan, Route, Wait
 from cq_compat.mirror.outcomes import Outcome
 from cq_compat.mirror.publishing import PublishingMirror
 from cq_compat.mirror.working import WorkingMirror
@@ -18,5 +18,6 @@ __all__ = [
     "Outcome",
     "PublishingMirror",
     "Route",
+    "Wait",
     "WorkingMirror",
 ]

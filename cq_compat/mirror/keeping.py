@@ -25,6 +25,19 @@ class Route(NamedTuple):
     priority: int
 
 
+class Wait(NamedTuple):
+    """What waits on a way.
+
+    Args:
+        longest: seconds since the oldest message was sent that no worker has claimed.
+        taken: seconds since the youngest was sent that a worker has, ``None`` if none has any.
+    """
+
+    route: Route
+    longest: float
+    taken: float | None
+
+
 class Due(NamedTuple):
     """A row that is to be sent."""
 
@@ -117,22 +130,30 @@ class KeepingMirror(PublishingMirror):
         guard = f"broker = %s AND created_at <= {since} AND sent_at <= {since}"
         return self._unsend(guard, [broker] * 3)
 
-    def unsend_queue(self, broker: str, queue: str, age: float) -> int:
-        """Note that a queue has lost what was sent to it more than ``age`` seconds ago."""
+    def unsend_route(self, broker: str, route: Route, age: float) -> int:
+        """Note that the layer has lost what was sent on a way more than ``age`` seconds ago."""
         return self._unsend(
-            f"broker = %s AND queue = %s AND exchange = '' AND sent_at < {self.later}",
-            [broker, queue, -age],
+            "broker = %s AND exchange = %s AND queue = %s AND priority = %s "
+            f"AND sent_at < {self.later}",
+            [broker, *route, -age],
         )
 
-    def waiting_queues(self, broker: str, age: float) -> list[str]:
-        """Return the queues that should hold messages sent more than ``age`` seconds ago."""
+    def waits(self, broker: str, age: float) -> list[Wait]:
+        """Return the ways on which messages wait that were sent more than ``age`` seconds ago."""
+        free = "MIN(CASE WHEN owner_id IS NULL THEN sent_at END)"
+        taken = "MAX(CASE WHEN owner_id IS NULL THEN NULL ELSE sent_at END)"
+        ago = [self.dialect.seconds.format(since=time, to=self.now) for time in (free, taken)]
+        way = ", ".join(Route._fields)
         rows = self.select(
-            "DISTINCT queue",
-            f"broker = %s AND exchange = '' AND owner_id IS NULL AND sent_at < {self.later} "
-            f"AND {LIVE}",
+            f"{way}, {', '.join(ago)}",
+            f"broker = %s AND sent_at IS NOT NULL AND {LIVE}",
             [broker, -age],
+            f"GROUP BY {way} HAVING {free} < {self.later}",
         )
-        return [row[0] for row in rows]
+        return [
+            Wait(Route(*row[:3]), float(row[3]), None if row[4] is None else float(row[4]))
+            for row in rows
+        ]
 
     def dead_workers(self) -> list[Any]:
         """Return the ids of workers whose lease is over, and whose rows were not all seen to."""

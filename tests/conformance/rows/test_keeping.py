@@ -109,10 +109,14 @@ def test_what_a_queue_lost_is_sent_again(keeping: KeepingMirror) -> None:
     for made in (here, there, routed):
         keeping.record(made, sent=True)
 
-    assert keeping.waiting_queues(BROKER, age=60) == []
-    assert sorted(keeping.waiting_queues(BROKER, age=-60)) == ["celery", "other"]
-    assert keeping.unsend_queue(BROKER, "celery", age=60) == 0
-    assert keeping.unsend_queue(BROKER, "celery", age=-60) == 1
+    way = Route("", "celery", 3)
+    assert keeping.waits(BROKER, age=60) == []
+    assert {wait.route for wait in keeping.waits(BROKER, age=-60)} == {
+        *(way, Route("", "other", 3)),
+        Route("topics", "celery", 3),
+    }
+    assert keeping.unsend_route(BROKER, way, age=60) == 0
+    assert keeping.unsend_route(BROKER, way, age=-60) == 1
     assert row(here.id).sent_at is None and row(there.id).sent_at is not None
 
 

@@ -189,7 +189,7 @@ def test_no_keeper_looks_at_an_observed_task(
 
     assert lose(keeping) == 0
     assert keeping.due(BROKER, 10) == []
-    assert keeping.waiting_queues(BROKER, -1.0) == []
+    assert keeping.waits(BROKER, -1.0) == []
     assert keeping.expired(10) == []
     assert publishing.resend(["a"]) == publishing.requeue(["a"]) == []
 

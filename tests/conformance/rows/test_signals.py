@@ -12,7 +12,7 @@ from celery.exceptions import Reject
 from cq_compat import operations, signals, states
 from cq_compat.database import OwnConnection
 from cq_compat.guards import guard_starts
-from cq_compat.keeper.losses import EmptinessWatch, EpochWatch
+from cq_compat.keeper.losses import EpochWatch, QueueWatch
 from cq_compat.keeper.reaping import Reaping
 from cq_compat.keeper.ringing import Ringing
 from cq_compat.lease import Lease
@@ -196,7 +196,7 @@ def test_what_keepers_do_is_told(
     EpochWatch(BROKER, layer, connection, ringing).run_once()
     keeping.record(lost := record(), sent=True)
     keeping.update(f"sent_at = {keeping.later}", [-60], "id = %s", [lost.id])
-    EmptinessWatch(BROKER, layer, connection, ringing).run_once()
+    QueueWatch(BROKER, layer, connection, ringing).run_once()
     assert ringing.run_once()
 
     reaped, *losses = told[:3]

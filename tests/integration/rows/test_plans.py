@@ -68,8 +68,8 @@ def test_workers_and_keepers(database: str, lease: Lease, watched: WatchedConnec
     assert (keeping.due_in(BROKER, full) or 0.0) < 0.0
     with watched.transaction():
         assert keeping.due(BROKER, 200, full)
-    keeping.waiting_queues(BROKER, 5)
-    keeping.unsend_queue(BROKER, "celery", 5)
+    assert keeping.waits(BROKER, 5)
+    keeping.unsend_route(BROKER, Route("", "celery", 0), 5)
     keeping.unsend_lost(BROKER)
     keeping.dead_workers()
     keeping.expired(100)
