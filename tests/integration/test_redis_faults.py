@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -133,3 +133,48 @@ def test_an_event_loop_under_cut_connections(clean_redis: RedisServer) -> None:
         connection.transport.unregister_from_event_loop(connection.connection, hub)
     hub.close()
     assert sorted(found) == list(range(COUNT))
+
+
+def test_a_connection_that_is_killed_while_a_message_comes(
+    own_redis: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cq_transport.layers.redis.publisher.BURST_GAP", 60.0)  # answers can wait
+    settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = [own_redis.url]
+    queue = Queue("faults", routing_key="faults")
+    found: list[int] = []
+
+    def on_message(body: int, message: Any) -> None:
+        found.append(body)
+        message.ack()
+
+    def drain_until(condition: Callable[[], Any], what: str) -> Any:
+        def turn() -> Any:
+            with suppress(TimeoutError):
+                connection.drain_events(timeout=0.01)
+            return condition()
+
+        return wait_until(turn, 20, what, interval=0)
+
+    with (
+        Connection("channels://") as connection,
+        Connection("channels://") as other,
+        own_redis.client() as client,
+        Consumer(connection, [queue], callbacks=[on_message]),
+    ):
+        killer = client.connection_pool.get_connection()
+        publish(other, queue, range(1))
+        drain_until(lambda: found, "the first message")
+
+        def waiting() -> list[str]:
+            return [found["id"] for found in client.client_list() if "b" in found["flags"]]
+
+        for number in range(1, 6):
+            reader = drain_until(waiting, "a reader that waits")[0]
+            # The server finds both when it goes on, and does both before it sends anything.
+            own_redis.freeze()
+            publish(other, queue, range(number, number + 1))
+            killer.send_command("CLIENT", "KILL", "ID", reader)
+            own_redis.thaw()
+            drain_until(lambda number=number: number in found, f"message {number}")
+        client.connection_pool.release(killer)
+    assert found == list(range(6))

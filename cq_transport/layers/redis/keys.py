@@ -28,6 +28,10 @@ class Keys:
         """Sorted set of the messages of a queue with one priority."""
         return self.prefix + channel_name(self.namespace, queue, priority)
 
+    def bell(self, queue: str) -> str:
+        """Sorted set by which readers that wait for a queue are woken."""
+        return f"{self.channel(queue)}:bell"
+
     def bindings(self, exchange: str) -> str:
         """Sorted set of the bindings of an exchange, by the time at which their leases end."""
         return f"{self._own}:bindings:{exchange}"

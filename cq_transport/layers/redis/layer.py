@@ -120,7 +120,7 @@ class RedisTaskLayer:
         self.topology.forget(name)
         self._home(name).call("ZREM", self._keys.queues, name)
         for host in self._hosts:
-            host.call("DEL", *self._channels(name))
+            host.call("DEL", *self._channels(name), self._keys.bell(name))
 
     def bind(self, binding: Binding) -> None:
         """Add a binding that every process sees."""
@@ -168,7 +168,7 @@ class RedisTaskLayer:
         key = self._keys.channel(queue, priority)
         message = pack(envelope, self._layer.serialize)
         self._home(queue).publisher.publish(
-            key, SEND, key, self._expiry, self._capacity(queue), message
+            key, SEND, key, self._expiry, self._capacity(queue), message, self._keys.bell(queue)
         )
 
     def route(
@@ -224,7 +224,7 @@ class RedisTaskLayer:
             content = pack(envelope, self._layer.serialize)
         host, score = delivery.place
         key = self._keys.channel(delivery.queue, delivery.priority)
-        host.publisher.restore(key, self._expiry, score, content)
+        host.publisher.restore(key, self._expiry, score, content, self._keys.bell(delivery.queue))
 
     def reader(self, consumer: Consumer, watcher: Watcher) -> RedisReader:
         """Return a reader for one consumer, with connections of its own."""

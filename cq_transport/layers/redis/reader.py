@@ -2,9 +2,13 @@
 
 A reader has one connection and at most one request under way:
 
-    IDLE ──pop──► POPPING ──some──► IDLE        one script takes a batch, the most urgent first
-                     └─────none───► IDLE        the queues are empty, so next time:
-    IDLE ──wait─► WAITING ─message► IDLE        BZPOPMIN sleeps in Redis until a message comes
+    IDLE ──pop──► POPPING ────────────► IDLE        one script takes a batch, the most urgent first
+                     ▲                              if it was not full, the queues are empty, so
+    IDLE ──wait─► WAITING                           next time: BZPOPMIN sleeps in Redis until a bell
+                                                    rings, and the script comes behind it
+
+The two requests of a wait are sent together, so they take one round trip. Nothing but the script
+takes messages: Redis keeps what it has given, until the next request shows that it has arrived.
 
 A lost connection is made anew here and not reported: if Celery heard of it, it would give up what
 it has reserved.
@@ -13,7 +17,6 @@ it has reserved.
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
@@ -24,23 +27,19 @@ from kombu.log import get_logger
 
 from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.layers.base import Consumer, Delivery, Watcher
-from cq_transport.layers.redis.answers import Answers, Source
+from cq_transport.layers.redis.answers import popped
 from cq_transport.layers.redis.attempt import Attempt
 from cq_transport.layers.redis.host import Host
 from cq_transport.layers.redis.keys import Keys
 from cq_transport.layers.redis.link import Link
-from cq_transport.layers.redis.scripts import POP
+from cq_transport.layers.redis.questions import WAIT_TIMEOUT, Command, Pop, Questions
 
 logger = get_logger(__name__)
 
-#: Seconds that Redis holds a waiting reader; afterwards the answer shows that the connection lives.
-WAIT_TIMEOUT = 5
 #: Seconds without an answer that was due, after which the connection counts as dead.
 DEAD_AFTER = 5.0
 #: Seconds between attempts to reconnect.
 RECONNECT_PAUSE = 1.0
-#: Seconds for which Redis keeps the last batch for a reader that lost its connection.
-BATCH_KEPT = 300
 
 
 class State(Enum):
@@ -72,21 +71,12 @@ class HostReader:
     ) -> None:
         self._host = host
         self._link = Link(host.make_connection)
-        self._keys = keys
-        self._priorities = priorities
+        self._questions = Questions(keys, priorities)
         self._consumer = consumer
         self._watcher = watcher
         self._lock = threading.RLock()
-        self._name = uuid.uuid4().hex
-        self._wake_key = keys.wake(self._name)
-        self._batch_key = keys.batch(self._name)
-        self._queues: list[str] = []
-        self._channels: list[Source] = []
-        self._answers = Answers(host)
         self._state = State.IDLE
-        self._wanted = 0
-        self._request = 0
-        self._repeat: tuple[Any, ...] | None = None
+        self._pop: Pop | None = None  # the last one, until it is answered
         self._empty = False
         self._due = 0.0
         self._next_attempt = 0.0
@@ -101,13 +91,12 @@ class HostReader:
         A wait holds none: it may last, and the other hosts must not wait for it. What it brings
         beyond the window is put back.
         """
-        return self._wanted if self._state is State.POPPING else 0
+        return self._pop.room if self._pop and self._state is State.POPPING else 0
 
     def consume(self, queues: Sequence[str]) -> None:
         """Read these queues from now on; to be called while nothing is under way."""
         with self._lock:
-            self._queues = list(queues)
-            self._channels = self._ordered_channels()
+            self._questions.follow(queues)
             self._empty = False
 
     @property
@@ -123,7 +112,8 @@ class HostReader:
     def pump(self, room: int) -> None:
         """Ask for up to ``room`` messages, if nothing is under way."""
         with self._lock:
-            if self._state is State.IDLE and self._queues and room > 0 and self._ensure_connected():
+            is_free = self._state is State.IDLE and self._questions.queues and room > 0
+            if is_free and self._ensure_connected():
                 self._ask(room)
 
     def on_readable(self) -> None:
@@ -135,118 +125,94 @@ class HostReader:
     def tick(self) -> None:
         """Give up a connection whose answer is overdue."""
         with self._lock:
+            if self.is_idle or monotonic() <= self._due:
+                return
             # An answer that has come is not overdue, however late this process is to read it: after
-            # a long task in a solo pool, say. It may be a message.
-            is_late = self._state is not State.IDLE and monotonic() > self._due
-            if is_late and not self._link.readable():
+            # a long task in a solo pool, say.
+            if self._link.readable():
+                deliveries = self._read_answer()
+            else:
                 self._lose(LayerUnreachable("no answer in time"))
+                return
+        self._consumer.arrived(deliveries)
 
     def interrupt(self) -> list[Delivery]:
         """End the request under way and return what it has brought."""
         with self._lock:
-            if self._state is State.IDLE and self._repeat is not None and self._connect_again():
-                self._pop(self._repeat)  # what was popped before the connection broke is ours
+            if self._state is State.IDLE and self._pop is not None and self._connect_again():
+                # What was popped before the connection broke is ours.
+                self._write(State.POPPING, self._pop.command)
             if self._state is State.IDLE:
                 return []
             if self._state is State.WAITING:
                 # A host that is away or out of memory cannot wake; then the wait ends in its time.
                 with suppress(TransportError):
-                    self._host.wake(self._wake_key)
-            if self._link.readable(max(0.0, self._due - monotonic())):
-                return self._read_answer()
+                    self._host.wake(self._questions.wake_key)
+            while self._link.readable(max(0.0, self._due - monotonic())):
+                found = self._read_answer()
+                if self.is_idle:
+                    return found
             self._lose(LayerUnreachable("no answer in time"))
             return []
 
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
-            self._queues = []
+            self._questions.follow(())
             if self._aside is not None:
                 self._aside.abandon()
                 self._aside = None
             self._unwatch()
             self._link.close()
             self._state = State.IDLE
-            self._wanted = 0
-
-    def _ordered_channels(self) -> list[Source]:
-        return [
-            Source(queue, priority, self._keys.channel(queue, priority))
-            for priority in self._priorities
-            for queue in self._queues
-        ]
 
     def _ask(self, room: int) -> None:
-        if self._repeat is not None:
-            self._pop(self._repeat)
-        elif self._empty:
-            self._wait()
+        if self._pop is None:
+            self._pop = self._questions.pop(room)
+        if self._empty:
+            self._write(State.WAITING, self._questions.wait, self._pop.command)
         else:
-            self._request += 1
-            self._wanted = room
-            if len(self._queues) > 1:  # no queue is first among its equals for ever
-                self._queues.append(self._queues.pop(0))
-                self._channels = self._ordered_channels()
-            self._answers.channels = self._channels
-            keys = [key for _, _, key in self._channels]
-            self._pop(
-                (
-                    *("EVALSHA", POP.sha, len(keys) + 1, self._batch_key, *keys),
-                    *(self._request, room, BATCH_KEPT),
-                )
-            )
+            self._write(State.POPPING, self._pop.command)
 
-    def _pop(self, command: tuple[Any, ...]) -> None:
-        self._repeat = command  # until it is answered
-        self._write(State.POPPING, command, DEAD_AFTER)
-
-    def _wait(self) -> None:
-        self._wanted = 1
-        self._answers.channels = self._channels
-        keys = [key for _, _, key in self._channels]
-        self._write(
-            State.WAITING,
-            ("BZPOPMIN", self._wake_key, *keys, WAIT_TIMEOUT),
-            WAIT_TIMEOUT + DEAD_AFTER,
-        )
-
-    def _write(self, state: State, command: tuple[Any, ...], patience: float) -> None:
+    def _write(self, state: State, *commands: Command) -> None:
         try:
-            self._link.write(self._link.pack(*command))
+            for command in commands:
+                self._link.write(self._link.pack(*command))
         except LayerUnreachable as exc:
             self._lose(exc)
             return
         self._state = state
-        self._due = monotonic() + patience
+        self._due = monotonic() + DEAD_AFTER + (WAIT_TIMEOUT if state is State.WAITING else 0)
 
     def _read_answer(self) -> list[Delivery]:
-        # One request has one answer: asking the socket for more would cost a system call each time.
+        # No more answers are read than are due: asking the socket for more would cost a system call
+        # each time.
         try:
-            return self._take(self._link.read())
+            if self._state is State.WAITING:
+                self._next_answer()  # which bell it was does not matter
+                self._state, self._due = State.POPPING, monotonic() + DEAD_AFTER
+                if not self._link.readable():
+                    return []
+            return self._popped(self._next_answer())
         except LayerUnreachable as exc:
             self._lose(exc)
             return []
 
-    def _take(self, answer: Any) -> list[Delivery]:
-        state, self._state, self._wanted = self._state, State.IDLE, 0
+    def _next_answer(self) -> Any:
+        answer = self._link.read()
         if isinstance(answer, Exception):
             # The scripts were flushed, or memory or permissions are short: a new connection loads
             # the scripts again.
             raise LayerUnreachable(f"the channel layer's Redis refuses: {answer}")
-        self._found_well()
-        if state is State.WAITING:
-            return self._waited(answer)
-        return self._popped(answer) if state is State.POPPING else []
+        return answer
 
     def _popped(self, answer: list[Any]) -> list[Delivery]:
-        self._repeat = None
-        deliveries = self._answers.popped(answer)
-        self._empty = not deliveries
-        return deliveries
-
-    def _waited(self, answer: list[Any] | None) -> list[Delivery]:
-        deliveries = self._answers.waited(answer)
-        self._empty = self._empty and not deliveries
+        pop, self._pop, self._state = self._pop, None, State.IDLE
+        self._found_well()
+        if pop is None:
+            return []
+        deliveries = popped(answer, pop.channels, self._host)
+        self._empty = len(deliveries) < pop.room
         return deliveries
 
     def _ensure_connected(self) -> bool:
@@ -281,7 +247,7 @@ class HostReader:
             if error is not None:
                 self._lose(error)
                 return
-            if not self._queues or self._link.is_connected:
+            if not self._questions.queues or self._link.is_connected:
                 link.close()
                 return
             self._link = link
@@ -297,7 +263,7 @@ class HostReader:
         if self._was_lost:
             logger.info(
                 "The connection to the channel layer is back; consuming %s.",
-                ", ".join(self._queues),
+                ", ".join(self._questions.queues),
             )
         self._was_lost, self._next_attempt = False, 0.0
 
@@ -310,7 +276,6 @@ class HostReader:
         self._unwatch()
         self._link.close()
         self._state = State.IDLE
-        self._wanted = 0
         # The first attempt is made at once, the next ones with a pause until an answer comes.
         self._next_attempt = monotonic() + (RECONNECT_PAUSE if self._next_attempt else 0.0)
         self._empty = False

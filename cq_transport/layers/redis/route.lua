@@ -4,8 +4,8 @@
 --         4 capacity of transient queues   5 prefix of channel keys   6 suffix of the priority   7 exchange type
 --         8 routing key   9 dead-letter channel or ''   10 message
 -- A binding is msgpack of {routing key, channel, capacity, lease}; a lease of 0 stays. The queues' channels are derived from
--- the bindings, so they are no KEYS. Returns the room that is left in the fullest durable queue, or -1 if one is full: then no
--- queue has got the message. In a full transient queue the oldest message makes room.
+-- the bindings, so they are no KEYS, nor are the queues' bells. Returns the room that is left in the fullest durable queue, or -1
+-- if one is full: then no queue has got the message. In a full transient queue the oldest message makes room.
 local bindings, publisher = KEYS[1], KEYS[2]
 local sequence, expiry, transient_capacity = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 local prefix, suffix, kind, routing_key, dead_letters, message = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
@@ -42,7 +42,7 @@ for _, packed in ipairs(redis.call('ZRANGE', bindings, 0, -1)) do
   local channel, capacity, lease = prefix .. binding[2] .. suffix, binding[3], binding[4]
   if not found[channel] and matches(binding[1]) then
     found[channel] = true
-    targets[#targets + 1] = {channel, lease}
+    targets[#targets + 1] = {channel, lease, prefix .. binding[2] .. ':bell'}
     if lease == 0 then
       local size = redis.call('ZCARD', channel)
       if size >= capacity then size = size - redis.call('ZREMRANGEBYSCORE', channel, 0, now - expiry) end
@@ -54,9 +54,13 @@ end
 
 redis.call('SETBIT', publisher, sequence, 1)
 redis.call('EXPIRE', publisher, 600)
-if #targets == 0 and dead_letters ~= '' then targets[1] = {dead_letters, 0} end
+if #targets == 0 and dead_letters ~= '' then targets[1] = {dead_letters, 0, string.gsub(dead_letters, '_p%d$', '') .. ':bell'} end
 for _, target in ipairs(targets) do
   local channel, lease = target[1], target[2]
+  if redis.call('EXISTS', channel) == 0 then
+    redis.call('ZADD', target[3], 0, '')
+    redis.call('EXPIRE', target[3], expiry)
+  end
   redis.call('ZADD', channel, now, message)
   if lease == 0 then
     redis.call('EXPIRE', channel, expiry)
