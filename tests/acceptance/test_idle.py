@@ -12,7 +12,7 @@ from tests.servers.project import Project
 from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 
-WAITS = 6  # blocking pops to see: each of the worker's two readers ends one every 5 s
+WAITS = 6  # blocking pops to see: each of the worker's readers ends one every second
 RENEWALS = 4  # of a worker's lease to see: one every 5 s
 
 
