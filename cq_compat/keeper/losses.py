@@ -50,7 +50,7 @@ class EpochWatch(LossWatch):
 
     interval = 1.0
     _known: str | None = None
-    _next_look = 0.0
+    _changed_at = _next_look = 0.0
 
     def run_once(self) -> bool:
         """Have everything sent again that was sent in an earlier epoch.
@@ -61,14 +61,15 @@ class EpochWatch(LossWatch):
         epoch = self.layer.epoch()
         if epoch is not None and epoch != self._known:
             if self.mirror.begin_epoch(self.broker, epoch):
-                self._next_look = 0.0
+                self._changed_at, self._next_look = monotonic(), 0.0
             self._known = epoch
         if monotonic() >= self._next_look:
             self._send_again()
         return False
 
     def _send_again(self) -> None:
-        self._next_look = monotonic() + LATE
+        is_fresh = monotonic() < self._changed_at + LATE  # most notes that are late come then
+        self._next_look = monotonic() + (self.interval if is_fresh else LATE)
         if lost := self.mirror.unsend_lost(self.broker):
             logger.warning("The channel layer has lost its messages; %d are sent again.", lost)
             self._note(lost, "epoch")

@@ -84,7 +84,7 @@ def test_idle_workers_hardly_ask_the_database(
     first.python("-m", "django", "migrate", "cq", "--verbosity=0")
     statements = Statements(own_postgres)
     with first.worker("-c", "1"), second.worker("-c", "1"):
-        wait_until(lambda: statements.renewals("second") >= 1, 30, "the workers to be idle", 0.2)
+        wait_until(lambda: statements.renewals("second") >= 2, 30, "the workers to be idle", 0.2)
         statements.begin()
         wait_until(lambda: statements.renewals("second") >= RENEWALS, 60, "renewals", 0.2)
         leader, other = statements.of("first"), statements.of("second")

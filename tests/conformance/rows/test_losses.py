@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from cq_compat.keeper.losses import LONG, SETTLED, QueueWatch
+from cq_compat.keeper.losses import LONG, SETTLED, EpochWatch, QueueWatch
 from cq_compat.keeper.ringing import Ringing
 from cq_compat.lease import Lease
 from cq_compat.mirror import KeepingMirror, WorkingMirror
+from cq_compat.models import Layer
 from tests.conformance.rows.messages import BROKER, claimed, record, row
+from tests.servers.waiting import wait_until
 
 
 class Sizes:
@@ -98,3 +100,30 @@ def test_what_an_exchange_leads_is_lost_when_nobody_takes_it(
     watch.run_once()
 
     assert not is_lost(young) and is_lost(old)
+
+
+class Epochs(Sizes):
+    """A layer that may lose everything."""
+
+    name = "first"
+
+    def epoch(self) -> str:
+        """Return the name of what it holds."""
+        return self.name
+
+
+def test_what_is_noted_after_the_loss_is_found_at_the_next_look(
+    keeping: KeepingMirror, connection: Any
+) -> None:
+    Layer.objects.create(broker=BROKER)
+    layer: Any = Epochs()
+    watch = EpochWatch(BROKER, layer, connection, Ringing(BROKER, layer, connection))
+    watch.run_once()
+    made = record()
+    keeping.record(made)
+    layer.name = "second"
+    watch.run_once()
+
+    keeping.mark_sent([(made.id, 0)], ago=60)
+
+    wait_until(lambda: watch.run_once() or is_lost(made.id))
