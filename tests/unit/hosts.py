@@ -4,11 +4,17 @@ server.
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError
+
+PATIENCE = 1.0  # seconds for which a socket may be silent
+CODES = {NoScriptError: "NOSCRIPT", OutOfMemoryError: "OOM", ReadOnlyError: "READONLY"}
 
 
 class FakeHost:
@@ -21,27 +27,32 @@ class FakeHost:
     def __init__(self, execute: Callable[[tuple[Any, ...]], Any]) -> None:
         self.execute = execute
         self.refuses = self.silent = self.deaf = False
-        self.connections: list[FakeConnection] = []
+        self.sockets: list[FakeSocket] = []
         self.commands: list[tuple[Any, ...]] = []
 
     def connection(self) -> FakeConnection:
         """Make a connection, as a redis-py pool does."""
         return FakeConnection(self)
 
-    def receive(self, connection: FakeConnection, command: tuple[Any, ...]) -> None:
+    def receive(self, sock: FakeSocket, command: tuple[Any, ...]) -> None:
         """Take a command."""
         if self.deaf:
             return
         self.commands.append(command)
         answer = self.execute(command)
         if not self.silent:
-            connection.answers.append(answer)
+            sock.answer(answer)
 
     def cut(self) -> None:
         """Close every connection; answers that were not read are lost."""
-        for connection in self.connections:
-            connection.cut()
-        self.connections.clear()
+        for sock in self.sockets:
+            sock.cut()
+
+    def close(self) -> None:
+        """Close both ends of every connection."""
+        for sock in self.sockets:
+            sock.cut()
+            sock.near.close()
 
     def scripts(self) -> list[tuple[Any, ...]]:
         """The scripts that were run, and not those that were loaded."""
@@ -49,54 +60,67 @@ class FakeHost:
 
 
 class FakeConnection:
-    """What `Link` uses of a redis-py connection; it is its own socket."""
+    """What `Link` uses of a redis-py connection."""
 
     def __init__(self, host: FakeHost) -> None:
         self.host = host
-        self.answers: deque[Any] = deque()
-        self._sock: FakeConnection | None = None
-        self.is_cut = False
+        self._sock: FakeSocket | None = None
 
     def connect(self) -> None:
         if self.host.refuses:
             raise RedisConnectionError("refused")
-        self._sock = self
-        self.host.connections.append(self)
+        self._sock = FakeSocket(self.host)
+        self.host.sockets.append(self._sock)
 
     def disconnect(self) -> None:
+        if self._sock is not None:
+            self._sock.near.close()
         self._sock = None
 
-    def cut(self) -> None:
-        self.is_cut = True
-        self.answers.clear()
 
-    def fileno(self) -> int:
-        return 0
+class FakeSocket:
+    """A socket at whose other end the host answers while a request is being sent."""
 
-    def pack_command(self, *command: Any) -> list[tuple[Any, ...]]:
-        return [command]
+    def __init__(self, host: FakeHost) -> None:
+        self.host = host
+        self.near, self.far = socket.socketpair()
+        self.setblocking, self.fileno = self.near.setblocking, self.near.fileno
+        self.answers: deque[bytes] = deque()
+        self.is_broken = False  # what has come can be read, nothing can be written
+        self._requests = hiredis.Reader(encoding="utf-8")
 
-    def pack_commands(self, commands: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        return commands
+    def gettimeout(self) -> float:
+        return PATIENCE
 
-    def sendall(self, command: tuple[Any, ...]) -> None:
-        if self.is_cut:
+    def send(self, packed: memoryview) -> int:
+        if self.is_broken:
             raise BrokenPipeError("cut")
-        self.host.receive(self, command)
+        self._requests.feed(bytes(packed))
+        while (command := self._requests.gets()) is not False:
+            self.host.receive(self, tuple(command))
+        return len(packed)
 
-    def send_packed_command(
-        self, commands: list[tuple[Any, ...]], check_health: bool = True
-    ) -> None:
-        for command in commands:
-            self.sendall(command)
+    def recv(self, size: int) -> bytes:
+        return self.answers.popleft() if self.answers else self.near.recv(size)
 
-    def can_read(self, timeout: float = 0) -> bool:
-        return self.is_cut or bool(self.answers)
+    def answer(self, answer: Any) -> None:
+        self.answers.append(encoded(answer))
 
-    def read_response(self, **options: Any) -> Any:
-        if not self.answers:
-            raise RedisConnectionError("closed")
-        answer = self.answers.popleft()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def cut(self) -> None:
+        self.is_broken = True
+        self.answers.clear()
+        self.far.close()
+
+
+def encoded(answer: Any) -> bytes:
+    """Return an answer in Redis' protocol."""
+    if isinstance(answer, Exception):
+        return f"-{CODES[type(answer)]} {answer}\r\n".encode()
+    if isinstance(answer, int):
+        return f":{answer}\r\n".encode()
+    if answer is None:
+        return b"*-1\r\n"
+    if isinstance(answer, list):
+        return f"*{len(answer)}\r\n".encode() + b"".join(map(encoded, answer))
+    content = answer if isinstance(answer, bytes) else str(answer).encode()
+    return f"${len(content)}\r\n".encode() + content + b"\r\n"

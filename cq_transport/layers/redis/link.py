@@ -12,23 +12,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
+from hiredis import HiredisError
 from redis.connection import UnixDomainSocketConnection
-from redis.exceptions import (
-    BusyLoadingError,
-    MasterDownError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import BusyLoadingError, MasterDownError, ReadOnlyError, RedisError
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from cq_transport.errors import LayerUnreachable
 from cq_transport.layers.redis import scripts
+from cq_transport.layers.redis.wire import Wire
 
 #: Answers that mean "not this server, not now": reconnecting finds the right one.
 _WRONG_SERVER = (BusyLoadingError, MasterDownError, ReadOnlyError)
-#: What redis-py raises from a lost socket; the last three when another thread has just closed it.
-_LOST = (RedisError, OSError, AttributeError, TypeError, ValueError)
+#: What a lost connection raises: the second if it says what is not Redis' protocol, the last if
+#: another thread has just closed it.
+_LOST = (OSError, HiredisError, ValueError)
 
 
 def connection_factory(host: Mapping[str, Any], timeout: float) -> Callable[[], Any]:
@@ -71,17 +68,18 @@ class Link:
     nothing under the other's hands.
     """
 
+    pack = staticmethod(Wire.pack)
+
     def __init__(self, make_connection: Callable[[], Any]) -> None:
         self._make_connection = make_connection
-        self._packer = make_connection()  # never connected: what it packs suits every connection
         self._connection: Any = None
+        self._wire: Wire | None = None
         self._is_lost = False
 
     @property
     def is_connected(self) -> bool:
         """Whether requests can be sent."""
-        connection = self._connection
-        return not self._is_lost and connection is not None and connection._sock is not None
+        return not self._is_lost and self._wire is not None
 
     def connect(self) -> None:
         """Connect and load the scripts.
@@ -93,51 +91,41 @@ class Link:
         connection = self._make_connection()
         try:
             connection.connect()
-            loads = [("SCRIPT", "LOAD", script.source) for script in scripts.ALL]
-            connection.send_packed_command(connection.pack_commands(loads), check_health=False)
-            for _ in loads:
-                connection.read_response(disable_decoding=True)
-            self._connection, self._is_lost = connection, False
-        except (RedisError, OSError) as exc:
+            wire = Wire(connection._sock)
+            _load_scripts(wire)
+        except (RedisError, *_LOST) as exc:
             connection.disconnect()
             raise LayerUnreachable(f"the channel layer's Redis is unreachable: {exc}") from exc
-
-    def pack(self, *command: Any) -> Any:
-        """Return ``command`` in Redis' protocol."""
-        return self._packer.pack_command(*command)
+        self._connection, self._wire, self._is_lost = connection, wire, False
 
     def fileno(self) -> int:
-        """Return the socket's descriptor."""
-        return int(self._connection._sock.fileno())
+        """Return the socket's descriptor.
 
-    def write(self, packed: Any) -> None:
+        Raises:
+            LayerUnreachable: there is no connection.
+        """
+        return self._connected().fileno()
+
+    def write(self, packed: bytes) -> None:
         """Send a packed command.
 
         Raises:
             LayerUnreachable: the connection is lost.
         """
-        connection = self._connection
-        sock = None if connection is None or self._is_lost else connection._sock
-        if sock is None:
-            raise LayerUnreachable("the connection to the channel layer's Redis is lost")
+        wire = self._connected()
         try:
-            # Not by redis-py's own method: on a socket that the reading thread has just found
-            # closed, it would connect anew, and answers would meet the wrong requests.
-            for part in (packed,) if isinstance(packed, (bytes, str)) else packed:
-                sock.sendall(part)
+            wire.send(packed)
         except _LOST as exc:
-            self._is_lost = True
-            raise LayerUnreachable(
-                f"the connection to the channel layer's Redis is lost: {exc}"
-            ) from exc
+            raise self._lost(exc) from exc
 
     def readable(self, timeout: float = 0.0) -> bool:
         """Wait up to ``timeout`` seconds for an answer, or for the end of the connection."""
         if not self.is_connected:
             return True
         try:
-            return bool(self._connection.can_read(timeout))
-        except _LOST:
+            return self._connected().readable(timeout)
+        except (LayerUnreachable, *_LOST):
+            self._is_lost = True
             return True
 
     def read(self) -> Any:
@@ -146,23 +134,36 @@ class Link:
         Raises:
             LayerUnreachable: the connection is lost, or leads to a server that cannot serve us now.
         """
-        if not self.is_connected:
-            raise LayerUnreachable("the connection to the channel layer's Redis is lost")
+        wire = self._connected()
         try:
-            return self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
-        except _WRONG_SERVER as exc:
-            self._is_lost = True  # the answer is taken, so the next one is another request's
-            raise LayerUnreachable(f"the channel layer's Redis cannot serve: {exc}") from exc
-        except ResponseError as exc:
-            return exc
+            answer = wire.receive()
         except _LOST as exc:
-            self._is_lost = True
-            raise LayerUnreachable(
-                f"the connection to the channel layer's Redis is lost: {exc}"
-            ) from exc
+            raise self._lost(exc) from exc
+        if isinstance(answer, _WRONG_SERVER):
+            self._is_lost = True  # the answer is taken, so the next one is another request's
+            raise LayerUnreachable(f"the channel layer's Redis cannot serve: {answer}")
+        return answer
 
     def close(self) -> None:
         """Close the connection; in a forked child without disturbing the parent's."""
         connection, self._connection = self._connection, None
+        self._wire = None
         if connection is not None:
             connection.disconnect()
+
+    def _connected(self) -> Wire:
+        wire = self._wire
+        if wire is None or self._is_lost:
+            raise LayerUnreachable("the connection to the channel layer's Redis is lost")
+        return wire
+
+    def _lost(self, exc: Exception) -> LayerUnreachable:
+        self._is_lost = True
+        return LayerUnreachable(f"the connection to the channel layer's Redis is lost: {exc}")
+
+
+def _load_scripts(wire: Wire) -> None:
+    wire.send(b"".join(wire.pack("SCRIPT", "LOAD", script.source) for script in scripts.ALL))
+    for answer in [wire.receive() for _ in scripts.ALL]:
+        if isinstance(answer, Exception):
+            raise answer
