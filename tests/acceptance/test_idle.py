@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.servers.postgres import PostgresServer
@@ -88,7 +89,10 @@ def test_idle_workers_hardly_ask_the_database(
         statements.begin()
         wait_until(lambda: statements.renewals("second") >= RENEWALS, 60, "renewals", 0.2)
         leader, other = statements.of("first"), statements.of("second")
+        with psycopg.connect(own_postgres.dsn("rows")) as connection:
+            leases = connection.execute("SELECT count(*) FROM cq_worker").fetchall()
 
+    assert leases == [(2,)]
     assert len(other) == 1, other  # the renewals alone
     # Twice a second; the seconds are cut somewhere.
     assert leader.total() <= 2 * 5 * RENEWALS + 2, leader
