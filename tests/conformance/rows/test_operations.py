@@ -134,6 +134,20 @@ def test_a_requeued_task_is_sent_again(sent: Task, running: Task, failed: Task) 
         failed.requeue()
 
 
+def test_a_moved_task_is_left_to_others(
+    sent: Task, running: Task, publishing: PublishingMirror, working: WorkingMirror, lease: Lease
+) -> None:
+    assert not publishing.move(running.pk, 0, "redis://")
+    assert not publishing.move(sent.pk, 1, "redis://")  # it has been published anew
+
+    assert publishing.move(sent.pk, 0, "redis://")
+
+    moved = row(sent.pk)
+    assert (moved.broker, moved.message, moved.run, moved.due_at) == ("redis://", "", 1, None)
+    assert working.claim([(sent.pk, 0)], lease.owner, lease.hostname) == []
+    assert not publishing.move(sent.pk, 1, "redis://")
+
+
 def test_forgotten_tasks_are_gone(sent: Task, failed: Task) -> None:
     with pytest.raises(TaskNotFinished):
         sent.forget()
