@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 from django.db import models
@@ -84,6 +85,10 @@ class Task(TaskVerbs, models.Model):
     children = models.TextField(null=True, editable=False)
     # The queue of the process that waits for the result.
     watcher = models.CharField(max_length=64, null=True, editable=False)
+    # How far the body has come, as it says itself; `progress` reads them.
+    progress_done = models.FloatField(_("done"), null=True)
+    progress_total = models.FloatField(_("of"), null=True)
+    progress_message = models.TextField(_("doing"), null=True)
 
     created_at = models.DateTimeField(_("created at"))
     sent_at = models.DateTimeField(_("sent at"), null=True)
@@ -145,6 +150,47 @@ class Task(TaskVerbs, models.Model):
     def is_finished(self) -> bool:
         """Whether the task stays as it is until an operator runs it again."""
         return self.finished_at is not None
+
+
+class TaskLog(models.Model):
+    """A line that a task has logged; it goes with its task."""
+
+    # Written beside the transaction that makes the task's row, and perhaps before it.
+    task = models.ForeignKey(
+        Task,
+        verbose_name=_("task"),
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    root_id = KeyField(_("root"), max_length=255, editable=False)
+    # Of the lines of one body, so that those show which are not kept.
+    number = models.PositiveIntegerField(_("number"))
+    level = models.PositiveSmallIntegerField(_("level"), default=logging.INFO)
+    logger = models.CharField(_("logger"), max_length=255, blank=True)
+    message = models.TextField(_("message"))
+    created_at = models.DateTimeField(_("time"))
+
+    objects = RowManager()
+
+    class Meta:
+        verbose_name = _("line of a task's log")
+        verbose_name_plural = _("logs of tasks")
+        # As they were written down: those of one body in its own order, whatever the clocks say.
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["task", "id"], name="cq_tasklog_task"),
+            models.Index(fields=["root_id", "id"], name="cq_tasklog_root"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+    @property
+    def level_name(self) -> str:
+        """The level as ``logging`` names it."""
+        return logging.getLevelName(self.level)
 
 
 class Layer(models.Model):
