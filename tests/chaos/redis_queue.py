@@ -31,6 +31,12 @@ class RedisQueue:
         found: list[bytes] = self._server.run("ZRANGE", self._key, 0, -1)
         return found
 
+    def pop(self) -> bytes:
+        """Return the first message, taken as by a worker that dies before it claims it."""
+        message: bytes
+        [(message, _)] = self._server.run("ZPOPMIN", self._key)
+        return message
+
     def add(self, messages: list[bytes]) -> None:
         """Put copies of messages at the end."""
         now = float(self._server.run("TIME")[0])

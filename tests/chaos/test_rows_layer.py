@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cq_compat.keeper.losses import SETTLED
 from tests.chaos.redis_queue import RedisQueue
 from tests.chaos.stage import LEASE, Stage
 from tests.servers.postgres import PostgresServer
@@ -129,6 +130,27 @@ def test_the_copy_of_a_task_that_was_pruned(stage: Stage, queue: RedisQueue) -> 
     assert not stage.rows().keys() & set(backlog.waiting)
     records = stage.project.records()
     assert {len(records[task_id]) for task_id in backlog.waiting} == {2}  # the one body of before
+
+
+def test_a_message_is_lost_in_a_queue_that_is_never_empty(stage: Stage, queue: RedisQueue) -> None:
+    backlog = Backlog(stage, queue, "first")
+    message = queue.pop()
+    [lost] = [task_id for task_id in backlog.waiting if task_id.encode() in message]
+    sent = "SELECT sent_at FROM cq_task WHERE id = %s"
+    first_sent = stage.fetch(sent, lost)
+    stage.wait_renewed(SETTLED + 2)
+    second = stage.gate("second")
+    later = stage.publish("trace", 0, str(second), count=24)  # more than the worker takes
+    backlog.gate.touch()
+    stage.wait_state(later[:2], "STARTED")
+
+    wait_until(lambda: stage.fetch(sent, lost) not in (first_sent, [(None,)]), 60, "the next send")
+    assert queue.size() > 10
+
+    second.touch()
+    stage.wait_finished()
+    assert stage.states(stage.published) == ["SUCCESS"]
+    assert not stage.history().faults
 
 
 def _refused(stage: Stage, queue: RedisQueue) -> None:
