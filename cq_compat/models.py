@@ -61,6 +61,16 @@ class Task(TaskVerbs, models.Model):
     group_id = models.CharField(_("group"), max_length=255, null=True)
     periodic_task_name = models.CharField(_("periodic task"), max_length=255, null=True)
 
+    # What it has to do with other tasks
+    is_subtask = models.BooleanField(_("subtask"), default=False)
+    previous_id = models.CharField(_("runs after"), max_length=255, null=True)
+    # How the previous one must have ended, see `cq_compat.native.links`.
+    runs_after = models.CharField(max_length=10, null=True, editable=False)
+    # Whether it is not to be sent, because the previous one has not ended.
+    is_held = models.BooleanField(_("held"), default=False)
+    result_from = models.CharField(_("result of"), max_length=255, null=True)
+    subtasks_may_fail = models.BooleanField(_("subtasks may fail"), default=False)
+
     # Who may change the row
     run = models.PositiveIntegerField(_("run"), default=0)
     fence = models.PositiveIntegerField(_("fence"), default=0)
@@ -94,6 +104,8 @@ class Task(TaskVerbs, models.Model):
     sent_at = models.DateTimeField(_("sent at"), null=True)
     received_at = models.DateTimeField(_("received at"), null=True)
     started_at = models.DateTimeField(_("started at"), null=True)
+    # When the body ended of a task whose subtasks had not all ended well.
+    waiting_since = models.DateTimeField(_("waiting since"), null=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
     # The last state if it is not SUCCESS: indexed in place of `state`, which changes too often.
     ended_as = models.CharField(max_length=50, null=True, editable=False)
@@ -139,7 +151,37 @@ class Task(TaskVerbs, models.Model):
                 fields=["parent_id"], name="cq_task_parent", condition=Q(parent_id__isnull=False)
             ),
             models.Index(
+                fields=["periodic_task_name", "created_at"],
+                name="cq_task_periodic",
+                condition=Q(periodic_task_name__isnull=False),
+            ),
+            models.Index(
+                fields=["periodic_task_name"],
+                name="cq_task_ticking",
+                condition=Q(finished_at__isnull=True, periodic_task_name__isnull=False),
+            ),
+            models.Index(
                 fields=["group_id"], name="cq_task_group", condition=Q(group_id__isnull=False)
+            ),
+            # Of families, what is asked whenever one of their tasks ends. The youngest is looked at
+            # first: older ones, which have ended, leave their entries behind for a while.
+            models.Index(
+                fields=["parent_id", "created_at"],
+                name="cq_task_open_subtask",
+                condition=Q(is_subtask=True, finished_at__isnull=True),
+            ),
+            models.Index(
+                fields=["parent_id"],
+                name="cq_task_failed_subtask",
+                condition=Q(is_subtask=True, ended_as__isnull=False),
+            ),
+            models.Index(
+                fields=["previous_id"], name="cq_task_next", condition=Q(previous_id__isnull=False)
+            ),
+            models.Index(
+                fields=["waiting_since"],
+                name="cq_task_waiting",
+                condition=Q(waiting_since__isnull=False, finished_at__isnull=True),
             ),
         ]
 
@@ -211,6 +253,25 @@ class Layer(models.Model):
 
     def __str__(self) -> str:
         return str(self.broker)
+
+
+class Beat(models.Model):
+    """Which beat runs the schedules."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
+    leader = models.UUIDField(null=True)
+    hostname = models.CharField(max_length=255, blank=True)
+    pid = models.PositiveIntegerField(null=True)
+    leads_until = models.DateTimeField(null=True)
+
+    objects = RowManager()
+
+    class Meta:
+        verbose_name = _("beat")
+        verbose_name_plural = _("beats")
+
+    def __str__(self) -> str:
+        return f"{self.hostname}/{self.pid}"
 
 
 class Group(models.Model):

@@ -5,7 +5,7 @@ import django.db.models.deletion
 import uuid
 from django.db import migrations, models
 
-from cq_compat.migrations._storage import set_fillfactor
+from cq_compat.migrations._storage import index_families, set_fillfactor
 
 
 class Migration(migrations.Migration):
@@ -16,6 +16,20 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.CreateModel(
+            name='Beat',
+            fields=[
+                ('id', models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
+                ('leader', models.UUIDField(null=True)),
+                ('hostname', models.CharField(blank=True, max_length=255)),
+                ('pid', models.PositiveIntegerField(null=True)),
+                ('leads_until', models.DateTimeField(null=True)),
+            ],
+            options={
+                'verbose_name': 'beat',
+                'verbose_name_plural': 'beats',
+            },
+        ),
         migrations.CreateModel(
             name='Chord',
             fields=[
@@ -95,6 +109,12 @@ class Migration(migrations.Migration):
                 ('root_id', models.CharField(max_length=255, null=True, verbose_name='root')),
                 ('group_id', models.CharField(max_length=255, null=True, verbose_name='group')),
                 ('periodic_task_name', models.CharField(max_length=255, null=True, verbose_name='periodic task')),
+                ('is_subtask', models.BooleanField(default=False, verbose_name='subtask')),
+                ('previous_id', models.CharField(max_length=255, null=True, verbose_name='runs after')),
+                ('runs_after', models.CharField(editable=False, max_length=10, null=True)),
+                ('is_held', models.BooleanField(default=False, verbose_name='held')),
+                ('result_from', models.CharField(max_length=255, null=True, verbose_name='result of')),
+                ('subtasks_may_fail', models.BooleanField(default=False, verbose_name='subtasks may fail')),
                 ('run', models.PositiveIntegerField(default=0, verbose_name='run')),
                 ('fence', models.PositiveIntegerField(default=0, verbose_name='fence')),
                 ('acks_late', models.BooleanField(default=False, verbose_name='acknowledged late')),
@@ -113,6 +133,7 @@ class Migration(migrations.Migration):
                 ('sent_at', models.DateTimeField(null=True, verbose_name='sent at')),
                 ('received_at', models.DateTimeField(null=True, verbose_name='received at')),
                 ('started_at', models.DateTimeField(null=True, verbose_name='started at')),
+                ('waiting_since', models.DateTimeField(null=True, verbose_name='waiting since')),
                 ('finished_at', models.DateTimeField(null=True, verbose_name='finished at')),
                 ('ended_as', models.CharField(editable=False, max_length=50, null=True)),
                 ('owner', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='tasks', to='cq.worker', verbose_name='owner')),
@@ -122,7 +143,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'tasks',
                 'ordering': ['-created_at'],
                 'permissions': [('retry_task', 'Can run a finished task again'), ('revoke_task', 'Can revoke a task'), ('requeue_task', 'Can send an unfinished task again'), ('forget_task', 'Can delete a finished task with its result'), ('view_arguments', 'Can see arguments and results in full')],
-                'indexes': [models.Index(fields=['created_at'], name='cq_task_created'), models.Index(fields=['name', 'created_at'], name='cq_task_name'), models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='cq_task_finished'), models.Index(condition=models.Q(('ended_as__isnull', False)), fields=['ended_as', 'created_at'], name='cq_task_ended'), models.Index(condition=models.Q(('finished_at__isnull', True), ('sent_at__isnull', True)), fields=['due_at'], name='cq_task_due'), models.Index(condition=models.Q(('finished_at__isnull', True)), fields=['created_at'], name='cq_task_live'), models.Index(condition=models.Q(('parent_id__isnull', False)), fields=['parent_id'], name='cq_task_parent'), models.Index(condition=models.Q(('group_id__isnull', False)), fields=['group_id'], name='cq_task_group')],
+                'indexes': [models.Index(fields=['created_at'], name='cq_task_created'), models.Index(fields=['name', 'created_at'], name='cq_task_name'), models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='cq_task_finished'), models.Index(condition=models.Q(('ended_as__isnull', False)), fields=['ended_as', 'created_at'], name='cq_task_ended'), models.Index(condition=models.Q(('finished_at__isnull', True), ('sent_at__isnull', True)), fields=['due_at'], name='cq_task_due'), models.Index(condition=models.Q(('finished_at__isnull', True)), fields=['created_at'], name='cq_task_live'), models.Index(condition=models.Q(('parent_id__isnull', False)), fields=['parent_id'], name='cq_task_parent'), models.Index(condition=models.Q(('periodic_task_name__isnull', False)), fields=['periodic_task_name', 'created_at'], name='cq_task_periodic'), models.Index(condition=models.Q(('finished_at__isnull', True), ('periodic_task_name__isnull', False)), fields=['periodic_task_name'], name='cq_task_ticking'), models.Index(condition=models.Q(('group_id__isnull', False)), fields=['group_id'], name='cq_task_group'), models.Index(condition=models.Q(('finished_at__isnull', True), ('is_subtask', True)), fields=['parent_id', 'created_at'], name='cq_task_open_subtask'), models.Index(condition=models.Q(('ended_as__isnull', False), ('is_subtask', True)), fields=['parent_id'], name='cq_task_failed_subtask'), models.Index(condition=models.Q(('previous_id__isnull', False)), fields=['previous_id'], name='cq_task_next'), models.Index(condition=models.Q(('finished_at__isnull', True), ('waiting_since__isnull', False)), fields=['waiting_since'], name='cq_task_waiting')],
             },
         ),
         migrations.CreateModel(
@@ -145,4 +166,5 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunPython(set_fillfactor, migrations.RunPython.noop),
+        migrations.RunPython(index_families, migrations.RunPython.noop),
     ]

@@ -117,6 +117,7 @@ class ObservingMirror(TaskTable):
             "fence": 0,
             "acks_late": False,
             "deaths": 0,
+            **dict.fromkeys(("is_subtask", "is_held", "subtasks_may_fail"), False),
             "worker": seen.worker[:_CHARACTERS],
             "result": seen.outcome.result,
             "content_type": seen.outcome.content_type,

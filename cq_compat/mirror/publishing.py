@@ -18,6 +18,7 @@ _NEW: dict[str, Any] = {
     "deaths": 0,
     "worker": "",
     "content_type": "",
+    **dict.fromkeys(("is_subtask", "is_held", "subtasks_may_fail"), False),
 }
 _UNKNOWN: dict[str, Any] = {
     **dict.fromkeys(("name", "args", "kwargs", "broker", "exchange", "queue", "message"), ""),
@@ -27,7 +28,7 @@ _UNKNOWN: dict[str, Any] = {
 #: What a task gets from its run, and loses when it runs from the beginning.
 _OUTCOME = (
     *("owner_id", "eta", "expires_at", "sent_at", "received_at", "started_at", "finished_at"),
-    *("ended_as", "result", "traceback", "children"),
+    *("ended_as", "result", "traceback", "children", "result_from", "waiting_since"),
 )
 
 #: Not on its way to a body, which would not start from another state: a task that has published
