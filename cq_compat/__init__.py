@@ -1,5 +1,26 @@
 """Celery tasks on a Django Channels layer."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from cq_compat.asynchronous import aget
 
-__all__ = ["aget"]
+if TYPE_CHECKING:
+    from cq_compat.native.decorator import task
+    from cq_compat.native.running import current_task
+
+__all__ = ["aget", "current_task", "task"]
+
+#: What is imported when it is asked for: this package is loaded before the project's apps are.
+_LATER = {
+    "current_task": "cq_compat.native.running",
+    "task": "cq_compat.native.decorator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

@@ -28,8 +28,8 @@ def test_names_of_cq_transport() -> None:
 
 
 def test_names_of_cq_compat() -> None:
-    assert cq_compat.__all__ == ["aget"]
-    assert callable(cq_compat.aget)
+    assert cq_compat.__all__ == ["aget", "current_task", "task"]
+    assert all(callable(getattr(cq_compat, name)) for name in cq_compat.__all__)
 
 
 def test_register_may_be_called_again() -> None:
