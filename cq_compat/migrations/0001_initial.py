@@ -166,5 +166,5 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunPython(set_fillfactor, migrations.RunPython.noop),
-        migrations.RunPython(index_families, migrations.RunPython.noop),
+        migrations.RunPython(index_families, migrations.RunPython.noop, atomic=False),
     ]

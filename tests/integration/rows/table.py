@@ -7,7 +7,8 @@ LIVE = 3_000
 FINISHED_SQL = """
 INSERT INTO cq_task (id, name, state, ended_as, args, kwargs, broker, exchange, queue, priority,
     message, retries, run, fence, acks_late, deaths, worker, content_type, result,
-    parent_id, group_id, is_subtask, is_held, subtasks_may_fail, created_at, sent_at, received_at, started_at, finished_at)
+    parent_id, group_id, is_subtask, is_held, subtasks_may_fail,
+    created_at, sent_at, received_at, started_at, finished_at)
 SELECT md5(n::text), 'shop.tasks.' || (array['mail', 'resize', 'charge', 'report', 'sync'])[1+n%%5],
     coalesce(ended, 'SUCCESS'), ended, '(1,)', '{}', 'channels://default', '',
     CASE WHEN n %% 100000 = 7 THEN 'rare' WHEN n %% 7 = 0 THEN 'mail' ELSE 'celery' END, 0,
