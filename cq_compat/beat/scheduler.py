@@ -1,0 +1,119 @@
+"""Celery's scheduler on django-celery-beat's tables, for any number of beats."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from celery.schedules import schedstate
+from celery.utils.log import get_logger
+from django.db import DatabaseError, close_old_connections, transaction
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from cq_compat.beat.entry import BeatEntry
+from cq_compat.beat.lead import RENEWAL, Lead
+from cq_compat.database import LOST
+
+logger = get_logger(__name__)
+
+#: Seconds between two looks whether the beat that leads has gone.
+LOOK = 1.0
+#: Seconds after which a tick that could not be noted or published is tried again.
+RETRY = 5.0
+
+
+class Scheduler(DatabaseScheduler):  # type: ignore[misc]
+    """Runs the schedules while it leads.
+
+    A tick's place in the schedule and the task's row are one transaction, so a beat that dies or
+    stands still has either run a tick or not, and another one goes on from there.
+    """
+
+    Entry = BeatEntry
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._lead = Lead()
+        self._is_ticking = False
+        self._put_off: dict[str, float] = {}
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Run what is due if this beat leads; return the seconds until the next call."""
+        self._is_ticking = True
+        try:
+            if not self._leads():
+                return LOOK
+            return float(min(super().tick(*args, **kwargs), RENEWAL))
+        except LOST as exc:
+            logger.warning("beat: the database does not answer, ticks will be late: %s", exc)
+            self._read_anew()
+            return LOOK
+        finally:
+            self._is_ticking = False
+
+    def is_due(self, entry: BeatEntry) -> schedstate:
+        """Tell whether a tick is due, by what the row says now."""
+        wait = self._put_off.get(entry.name, 0.0) - monotonic()
+        if wait > 0:
+            return schedstate(False, wait)
+        if not entry.refresh():
+            return schedstate(False, self.max_interval)  # until the schedule is read without it
+        return super().is_due(entry)
+
+    def reserve(self, entry: BeatEntry) -> BeatEntry:
+        """Return the entry of the tick after this one; its row is changed with the tick."""
+        return next(entry)  # type: ignore[no-any-return]
+
+    def apply_async(
+        self, entry: BeatEntry, producer: Any = None, advance: bool = True, **kwargs: Any
+    ) -> Any:
+        """Note the tick and publish its task, or do neither."""
+        if advance:
+            self.reserve(entry)
+        try:
+            with transaction.atomic(using=entry.database):
+                if entry.claim():
+                    self._put_off.pop(entry.name, None)
+                    return self._publish(entry, producer, **kwargs)
+        except Exception:
+            self._try_again(entry)
+            raise
+        logger.warning("beat: %s was changed meanwhile, by another beat or by hand", entry.name)
+        self._try_again(entry)
+        return None
+
+    def enabled_models_qs(self) -> Any:
+        """Return all that is enabled: what was missed hours ago is due now."""
+        return self.Model.objects.enabled()
+
+    def close(self) -> None:
+        """Let another beat lead."""
+        super().close()
+        if self._is_ticking:
+            return  # a signal has interrupted a statement; the end of the service closes once more
+        try:
+            self._lead.resign()
+        except DatabaseError as exc:
+            logger.info("beat: another one leads in some seconds: %s", exc)
+
+    def _publish(self, entry: BeatEntry, producer: Any, **kwargs: Any) -> Any:
+        if entry.coalesces and entry.is_running():
+            logger.info("beat: %s is not finished, so this tick is a part of it", entry.name)
+            return None
+        return super().apply_async(entry, producer=producer, advance=False, **kwargs)
+
+    def _leads(self) -> bool:
+        close_old_connections()
+        led = self._lead.is_held
+        leads = self._lead.keep()
+        if leads and not led:
+            logger.info("beat: this one leads")
+            self._read_anew()
+        return leads
+
+    def _try_again(self, entry: BeatEntry) -> None:
+        self._put_off[entry.name] = monotonic() + RETRY
+        self._heap = None  # where the entry after the tick is, as if it were done
+
+    def _read_anew(self) -> None:
+        self._initial_read, self._heap = True, None
