@@ -121,7 +121,7 @@ class Migration(migrations.Migration):
                 ('deaths', models.PositiveSmallIntegerField(default=0, verbose_name='deaths')),
                 ('due_at', models.DateTimeField(null=True, verbose_name='due at')),
                 ('worker', models.CharField(blank=True, max_length=255, verbose_name='worker')),
-                ('result', models.TextField(null=True, verbose_name='result')),
+                ('encoded_result', models.TextField(db_column='result', null=True, verbose_name='result')),
                 ('content_type', models.CharField(blank=True, editable=False, max_length=64)),
                 ('traceback', models.TextField(null=True, verbose_name='traceback')),
                 ('children', models.TextField(editable=False, null=True)),
