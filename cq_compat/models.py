@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cq_compat import states
 from cq_compat.fields import KeyField
+from cq_compat.native.handle import TaskHandle
 from cq_compat.querysets import RowManager, TaskManager, WorkerManager
 from cq_compat.verbs import TaskVerbs
 
@@ -38,7 +39,7 @@ class Worker(models.Model):
         return self.hostname
 
 
-class Task(TaskVerbs, models.Model):
+class Task(TaskVerbs, TaskHandle, models.Model):
     """A task: its message, its state, its result, and who may change them."""
 
     id = KeyField(primary_key=True, max_length=255, editable=False)
@@ -89,7 +90,8 @@ class Task(TaskVerbs, models.Model):
 
     # What became of it
     worker = models.CharField(_("worker"), max_length=255, blank=True)
-    result = models.TextField(_("result"), null=True)
+    # As it is stored; `result` is the value.
+    encoded_result = models.TextField(_("result"), null=True, db_column="result")
     content_type = models.CharField(max_length=64, blank=True, editable=False)
     traceback = models.TextField(_("traceback"), null=True)
     children = models.TextField(null=True, editable=False)

@@ -87,7 +87,7 @@ class TaskPage(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("result"))
     def page_result(self, task: Any) -> str:
         """Return the result, or the exception."""
-        return block(task.redaction.result(task.result, task.content_type))
+        return block(task.redaction.result(task.encoded_result, task.content_type))
 
     @admin.display(description=_("traceback"))
     def page_traceback(self, task: Any) -> str:

@@ -45,7 +45,8 @@ class TaskAdmin(TaskPage, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave the long columns to the page that shows them."""
-        return super().get_queryset(request).defer("message", "result", "traceback", "children")
+        long = ("message", "encoded_result", "traceback", "children")
+        return super().get_queryset(request).defer(*long)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

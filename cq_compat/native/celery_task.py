@@ -37,4 +37,5 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
 
     async def adelay(self, *args: Any, **kwargs: Any) -> Task:
         """Publish the task from asynchronous code."""
-        return await sync_to_async(self.delay)(*args, **kwargs)
+        found: Task = await sync_to_async(self.delay)(*args, **kwargs)
+        return found

@@ -36,7 +36,7 @@ def _place(task: dict[str, Any]) -> tuple[bool, float]:
 
 
 def _task(row: Any) -> dict[str, Any]:
-    result = None if row.result is None else loads(row.result)
+    result = None if row.encoded_result is None else loads(row.encoded_result)
     return {
         "id": row.pk,
         "name": row.name.rpartition(".")[2],

@@ -64,7 +64,7 @@ def test_every_outcome(stage: Stage, worker: CeleryWorker) -> None:
 
     stage.wait_all(added, "SUCCESS")
     row = stage.wait(added[7], "SUCCESS")
-    assert (row.name, row.args, row.result, row.worker) == (
+    assert (row.name, row.args, row.encoded_result, row.worker) == (
         f"{PACKAGE}.add",
         "(7, 1)",
         "8",
@@ -77,12 +77,12 @@ def test_every_outcome(stage: Stage, worker: CeleryWorker) -> None:
     wait_until(lambda: stage.wait(added[7], "SUCCESS").received_at, 10, "the time of its receipt")
 
     row = stage.wait(failed.id, "FAILURE")
-    assert json.loads(row.result or "")["exc_message"] == ["on purpose"]
+    assert json.loads(row.encoded_result or "")["exc_message"] == ["on purpose"]
     assert "ValueError: on purpose" in (row.traceback or "")
     row = stage.wait(retried.id, "SUCCESS")
-    assert (row.retries, row.result, row.traceback) == (2, "3", None)
-    assert "expired" in (stage.wait(expired.id, "REVOKED").result or "")
-    assert "NotRegistered" in (stage.wait(unknown.id, "FAILURE").result or "")
+    assert (row.retries, row.encoded_result, row.traceback) == (2, "3", None)
+    assert "expired" in (stage.wait(expired.id, "REVOKED").encoded_result or "")
+    assert "NotRegistered" in (stage.wait(unknown.id, "FAILURE").encoded_result or "")
     wait_until(lambda: worker.nodename in stage.workers(), DEADLINE)
 
 
@@ -110,21 +110,21 @@ def test_a_foreign_message_is_adopted(stage: Stage, worker: CeleryWorker) -> Non
         )
 
     row = stage.wait(headers["id"], "SUCCESS")
-    assert (row.args, row.result, row.root_id, row.queue) == ("(2, 3)", "5", "r", "celery")
+    assert (row.args, row.encoded_result, row.root_id, row.queue) == ("(2, 3)", "5", "r", "celery")
 
 
 def test_a_child_that_dies(stage: Stage, processes: CeleryWorker) -> None:
     crashed = send(stage.app, "crash", queue="processes")
 
     row = stage.wait(crashed.id, "FAILURE")
-    assert json.loads(row.result or "")["exc_type"] == WorkerLostError.__name__
+    assert json.loads(row.encoded_result or "")["exc_type"] == WorkerLostError.__name__
 
 
 def test_a_hard_time_limit(stage: Stage, processes: CeleryWorker) -> None:
     slow = send(stage.app, "sleep", 3600, time_limit=1, queue="processes")
 
     row = stage.wait(slow.id, "FAILURE")
-    assert json.loads(row.result or "")["exc_type"] == TimeLimitExceeded.__name__
+    assert json.loads(row.encoded_result or "")["exc_type"] == TimeLimitExceeded.__name__
 
 
 def test_a_task_that_is_terminated(stage: Stage, processes: CeleryWorker) -> None:
@@ -133,7 +133,7 @@ def test_a_task_that_is_terminated(stage: Stage, processes: CeleryWorker) -> Non
 
     stage.app.control.revoke(slow.id, terminate=True)
 
-    assert "terminated" in (stage.wait(slow.id, "REVOKED").result or "")
+    assert "terminated" in (stage.wait(slow.id, "REVOKED").encoded_result or "")
 
 
 def test_what_was_seen_last_is_written_at_the_end(stage: Stage, processes: CeleryWorker) -> None:

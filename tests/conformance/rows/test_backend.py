@@ -167,7 +167,7 @@ def test_an_ignored_result_is_not_kept(cq: CqBackend, make_request: Callable[...
 
     cq.mark_as_done(request.id, "secret", request)
 
-    assert (row(request.id).state, row(request.id).result) == (states.SUCCESS, None)
+    assert (row(request.id).state, row(request.id).encoded_result) == (states.SUCCESS, None)
     assert cq.get_task_meta(request.id)["status"] == states.PENDING  # as Celery has it
 
 

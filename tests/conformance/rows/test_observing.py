@@ -54,7 +54,9 @@ def test_whatever_comes_first_the_row_becomes_the_same(observing: ObservingMirro
             observing.observe([one._replace(id=f"t{number}")])
 
         found = row(f"t{number}")
-        assert (found.state, found.result, found.worker) == (states.SUCCESS, "3", "w1"), order
+        assert (found.state, found.encoded_result, found.worker) == (states.SUCCESS, "3", "w1"), (
+            order
+        )
         assert (found.name, found.args, found.group_id) == ("tests.add", "(1,)", "g")
         assert (found.broker, found.queue, found.priority) == (ROUTE.broker, "mails", 4)
         assert found.received_at is not None and found.started_at is not None
@@ -117,7 +119,7 @@ def test_the_end_stays(observing: ObservingMirror) -> None:
     observing.observe([published(is_anew=True)])
     observing.observe([started(retries=7)])
 
-    assert (row("a").state, row("a").result) == (states.SUCCESS, "3")
+    assert (row("a").state, row("a").encoded_result) == (states.SUCCESS, "3")
 
 
 def test_it_completes_what_a_result_backend_has_stored(
@@ -128,7 +130,7 @@ def test_it_completes_what_a_result_backend_has_stored(
     observing.observe([succeeded()._replace(outcome=Outcome(states.SUCCESS))])
 
     found = row("a")
-    assert (found.state, found.result, found.name, found.worker) == (
+    assert (found.state, found.encoded_result, found.name, found.worker) == (
         states.SUCCESS,
         "3",
         "tests.add",

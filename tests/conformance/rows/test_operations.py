@@ -84,7 +84,7 @@ def test_a_retry_begins_from_the_beginning(failed: Task, sent: Task, running: Ta
     assert operations.retry([failed.pk, sent.pk, running.pk, "unknown"]) == [failed.pk]
 
     again = row(failed.pk)
-    assert (again.state, again.ended_as, again.result, again.traceback) == (
+    assert (again.state, again.ended_as, again.encoded_result, again.traceback) == (
         *(states.PENDING, None),
         *(None, None),
     )
@@ -114,8 +114,8 @@ def test_a_revoked_task_does_not_start(
 
     assert row(sent.pk).state == row(running.pk).state == states.REVOKED
     assert row(sent.pk).ended_as == states.REVOKED
-    assert TaskRevokedError.__name__ in (row(sent.pk).result or "")
-    assert "no more of these" in (row(sent.pk).result or "")
+    assert TaskRevokedError.__name__ in (row(sent.pk).encoded_result or "")
+    assert "no more of these" in (row(sent.pk).encoded_result or "")
     assert row(failed.pk).state == states.FAILURE
     assert working.claim([(sent.pk, 0)], lease.owner, lease.hostname) == []
     with pytest.raises(TaskFinished, match="is FAILURE"):

@@ -137,7 +137,7 @@ def test_store_ends_a_task_once(publishing: PublishingMirror) -> None:
     assert not publishing.store(made.id, Outcome(states.FAILURE))
 
     found = row(made.id)
-    assert (found.state, found.result, found.ended_as) == (states.SUCCESS, "3", None)
+    assert (found.state, found.encoded_result, found.ended_as) == (states.SUCCESS, "3", None)
     assert found.finished_at is not None
 
 
@@ -183,7 +183,7 @@ def test_requeue_begins_anew(
 
     found = row(claim.task_id)
     assert (found.state, found.run, found.ended_as) == (states.PENDING, 1, None)
-    assert (found.result, found.traceback, found.finished_at) == (None, None, None)
+    assert (found.encoded_result, found.traceback, found.finished_at) == (None, None, None)
 
 
 def test_resend_leaves_a_worker_its_task(

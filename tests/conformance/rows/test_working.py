@@ -92,7 +92,7 @@ def test_finish_keeps_the_outcome(working: WorkingMirror, claim: Claim) -> None:
     assert working.finish(claim, SUCCESS)
 
     found = row(claim.task_id)
-    assert (found.state, found.result, found.children) == (states.SUCCESS, "3", "[]")
+    assert (found.state, found.encoded_result, found.children) == (states.SUCCESS, "3", "[]")
     assert found.owner_id is None and found.finished_at >= found.received_at
 
 
