@@ -14,6 +14,7 @@ from celery import current_task
 from celery.exceptions import NotRegistered, TaskRevokedError
 
 from cq_compat import states
+from cq_compat.batching import EXIT_TIMEOUT
 from cq_compat.conf import conf
 from cq_compat.database import OwnConnection, own_connection
 from cq_compat.guards import claim_of
@@ -23,7 +24,7 @@ from cq_compat.ledger import ledger
 from cq_compat.mirror import Outcome, WorkingMirror
 from cq_compat.observing.outcomes import error_outcome, result_outcome
 from cq_compat.observing.routes import brokers, brokers_of, is_broadcast, route_of
-from cq_compat.observing.writer import EXIT_TIMEOUT, Writer
+from cq_compat.observing.writer import Writer
 from cq_compat.records import HEADER
 from cq_compat.sightings import Sighting, facts_of
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from django.db import DataError, OperationalError, ProgrammingError
 
-from cq_compat import states
+from cq_compat import batching, states
 from cq_compat.database import OwnConnection
 from cq_compat.mirror import Outcome
 from cq_compat.observing import Writer, observer, writer
@@ -71,8 +71,8 @@ def test_what_is_seen_waits_for_the_database(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(writer, "FIRST_PAUSE", 0.01)
-    caplog.set_level(logging.INFO, writer.__name__)
+    monkeypatch.setattr(batching, "FIRST_PAUSE", 0.01)
+    caplog.set_level(logging.INFO, batching.__name__)
     rows.error = error
     put(written, "a")
     wait_until(lambda: rows.calls > 4, TIMEOUT)
@@ -122,13 +122,14 @@ def test_one_that_cannot_be_written_does_not_hold_up_the_others(
 def test_a_child_begins_empty(written: Writer, rows: Rows) -> None:
     rows.gate.clear()
     put(written, "a")
+    wait_until(lambda: rows.calls == 1, TIMEOUT)
 
-    written.reset_after_fork()
+    written.reset_after_fork()  # as in a child; here the parent's thread goes on beside it
     put(written, "b")
+    wait_until(lambda: rows.calls == 2, TIMEOUT)
     rows.gate.set()
 
-    assert written.flush(TIMEOUT)
-    assert "b" in rows.ids
+    wait_until(lambda: "b" in rows.ids, TIMEOUT)
 
 
 class Duty:

@@ -7,7 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cq_compat.observing import observer, writer
+from cq_compat import batching
+from cq_compat.observing import observer
 from tests.acceptance.mirror.stage import DEADLINE, Stage, migrate, staged
 from tests.acceptance.tasks import send
 from tests.servers.postgres import PostgresServer
@@ -37,7 +38,7 @@ def test_a_database_that_is_slow_and_one_that_is_away(
     clean_redis: RedisServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, writer.__name__)
+    caplog.set_level(logging.INFO, batching.__name__)
     with (
         staged(tmp_path, postgres, clean_redis, CELERY_TASK_IGNORE_RESULT=True) as stage,
         stage.project.worker("-c", "2") as worker,
@@ -61,7 +62,7 @@ def test_a_database_that_is_slow_and_one_that_is_away(
         stage.reconnect()
 
         stage.wait_all(ids, "SUCCESS")
-        said = [found for found in caplog.records if found.name == writer.__name__]
+        said = [found for found in caplog.records if found.name == batching.__name__]
         assert [found.levelname for found in said] == ["WARNING", "INFO"]
         assert worker.log.count(AWAY) <= 3  # once for each of its processes
         assert "Traceback" not in worker.log
