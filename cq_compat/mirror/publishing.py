@@ -11,14 +11,11 @@ from cq_compat.mirror.outcomes import Outcome
 from cq_compat.mirror.table import OPEN, UNSETTLED, TaskTable, flat, marks
 from cq_compat.records import Record, nesting_of
 
-_NEW: dict[str, Any] = {
-    "run": 0,
-    "fence": 0,
-    "acks_late": False,
-    "deaths": 0,
-    "worker": "",
-    "content_type": "",
-    **dict.fromkeys(("is_subtask", "is_held", "subtasks_may_fail"), False),
+#: What a new row begins with, in SQL: what is the same in every row need not be sent with each.
+_NEW = {
+    **dict.fromkeys(("run", "fence", "deaths"), "0"),
+    **dict.fromkeys(("acks_late", "is_subtask", "is_held", "subtasks_may_fail"), "FALSE"),
+    **dict.fromkeys(("worker", "content_type"), "''"),
 }
 _UNKNOWN: dict[str, Any] = {
     **dict.fromkeys(("name", "args", "kwargs", "broker", "exchange", "queue", "message"), ""),
@@ -41,9 +38,11 @@ class PublishingMirror(TaskTable):
 
     def record(self, record: Record, *, sent: bool = False) -> bool:
         """Make a row; tell whether there was none of that id."""
-        values = {**self._columns(record), **_NEW, "state": states.PENDING}
+        columns = self._columns(record)
         return self.insert(
-            values,
+            {name: value for name, value in columns.items() if value is not None},
+            **_NEW,
+            state=f"'{states.PENDING}'",
             created_at=self.now,
             sent_at=self.now if sent else "NULL",
             due_at=self.later.replace("%s", f"{record.delay:.6f}"),
@@ -137,10 +136,11 @@ class PublishingMirror(TaskTable):
         ends = outcome.state in states.FINISHED
         finished, ended_as = (self.now, outcome.ended_as) if ends else ("NULL", None)
         columns = {**outcome._asdict(), "ended_as": ended_as}
-        values = {**_UNKNOWN, **_NEW, "id": task_id, **columns}
+        new = {name: value for name, value in _NEW.items() if name not in columns}
+        values = {**_UNKNOWN, "id": task_id, **columns}
         stored = (
             self._store(task_id, outcome)
-            or self.insert(values, created_at=self.now, finished_at=finished)
+            or self.insert(values, **new, created_at=self.now, finished_at=finished)
             or self._store(task_id, outcome)  # an observer may have made the row meanwhile
         )
         if stored and ends:

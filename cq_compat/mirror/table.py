@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -44,11 +44,14 @@ class TaskTable:
         )
 
     def insert(self, values: dict[str, Any], **expressions: str) -> bool:
-        """Insert a row; tell whether there was none of that id."""
-        names = ", ".join([*values, *expressions])
-        marks_ = ", ".join([*["%s"] * len(values), *expressions.values()])
+        """Insert a row; tell whether there was none of that id.
+
+        Args:
+            values: the values of columns.
+            expressions: those of others, in SQL.
+        """
         ignore = self.dialect.ignore.format(key="id") if self.dialect.counts_ignored else ""
-        statement = f"INSERT INTO cq_task ({names}) VALUES ({marks_}) {ignore}"
+        statement = _insert(tuple(values), tuple(expressions.items()), ignore)
         try:
             return self.connection.execute(statement, list(values.values())) == 1
         except IntegrityError as exc:
@@ -119,6 +122,13 @@ class TaskTable:
         """Return an id as the database has it."""
         found = value if isinstance(value, UUID) else UUID(value)
         return stored_uuid(self.connection.vendor, found)
+
+
+@lru_cache(maxsize=256)
+def _insert(names: tuple[str, ...], expressions: tuple[tuple[str, str], ...], ignore: str) -> str:
+    columns = ", ".join([*names, *(name for name, _ in expressions)])
+    values = ", ".join([*["%s"] * len(names), *(value for _, value in expressions)])
+    return f"INSERT INTO cq_task ({columns}) VALUES ({values}) {ignore}"
 
 
 def marks(values: Sequence[Any]) -> str:
