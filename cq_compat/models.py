@@ -158,11 +158,6 @@ class Task(TaskVerbs, TaskHandle, models.Model):
                 condition=Q(periodic_task_name__isnull=False),
             ),
             models.Index(
-                fields=["periodic_task_name"],
-                name="cq_task_ticking",
-                condition=Q(finished_at__isnull=True, periodic_task_name__isnull=False),
-            ),
-            models.Index(
                 fields=["group_id"], name="cq_task_group", condition=Q(group_id__isnull=False)
             ),
             # Of families, what is asked whenever one of their tasks ends. The youngest is looked at
@@ -307,3 +302,18 @@ class Chord(models.Model):
 
     def __str__(self) -> str:
         return str(self.group_id)
+
+
+class Coalescing(models.Model):
+    """Which task was published last of those of which one at a time is pending or runs."""
+
+    name = KeyField(primary_key=True, max_length=255)
+    task_id = models.CharField(max_length=255)
+    taken_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("coalescing")
+        verbose_name_plural = _("coalescings")
+
+    def __str__(self) -> str:
+        return str(self.name)

@@ -38,11 +38,13 @@ def prune(rules: Sequence[Rule], *, dry_run: bool = False) -> int:
 
 def prune_remains(age: float) -> None:
     """Delete saved groups older than ``age`` seconds, chords as old none of whose parts is alive,
-    and workers that stopped long ago.
+    keys as old of tasks that have ended, and workers that stopped long ago.
     """
     parts = f"SELECT 1 FROM cq_task t WHERE t.group_id = cq_chord.group_id AND t.{LIVE}"
     _delete("cq_group", "id", "created_at", age)
     _delete("cq_chord", "group_id", "created_at", age, f" AND NOT EXISTS ({parts})")
+    task = f"SELECT 1 FROM cq_task t WHERE t.id = cq_coalescing.task_id AND t.{LIVE}"
+    _delete("cq_coalescing", "name", "taken_at", age, f" AND NOT EXISTS ({task})")
     _delete("cq_worker", "id", "stopped_at", WORKERS_KEPT)
 
 

@@ -45,6 +45,18 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Coalescing',
+            fields=[
+                ('name', cq_compat.fields.KeyField(max_length=255, primary_key=True, serialize=False)),
+                ('task_id', models.CharField(max_length=255)),
+                ('taken_at', models.DateTimeField(db_index=True)),
+            ],
+            options={
+                'verbose_name': 'coalescing',
+                'verbose_name_plural': 'coalescings',
+            },
+        ),
+        migrations.CreateModel(
             name='Group',
             fields=[
                 ('id', cq_compat.fields.KeyField(max_length=255, primary_key=True, serialize=False)),
@@ -143,7 +155,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'tasks',
                 'ordering': ['-created_at'],
                 'permissions': [('retry_task', 'Can run a finished task again'), ('revoke_task', 'Can revoke a task'), ('requeue_task', 'Can send an unfinished task again'), ('forget_task', 'Can delete a finished task with its result'), ('view_arguments', 'Can see arguments and results in full')],
-                'indexes': [models.Index(fields=['created_at'], name='cq_task_created'), models.Index(fields=['name', 'created_at'], name='cq_task_name'), models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='cq_task_finished'), models.Index(condition=models.Q(('ended_as__isnull', False)), fields=['ended_as', 'created_at'], name='cq_task_ended'), models.Index(condition=models.Q(('finished_at__isnull', True), ('sent_at__isnull', True)), fields=['due_at'], name='cq_task_due'), models.Index(condition=models.Q(('finished_at__isnull', True)), fields=['created_at'], name='cq_task_live'), models.Index(condition=models.Q(('parent_id__isnull', False)), fields=['parent_id'], name='cq_task_parent'), models.Index(condition=models.Q(('periodic_task_name__isnull', False)), fields=['periodic_task_name', 'created_at'], name='cq_task_periodic'), models.Index(condition=models.Q(('finished_at__isnull', True), ('periodic_task_name__isnull', False)), fields=['periodic_task_name'], name='cq_task_ticking'), models.Index(condition=models.Q(('group_id__isnull', False)), fields=['group_id'], name='cq_task_group'), models.Index(condition=models.Q(('finished_at__isnull', True), ('is_subtask', True)), fields=['parent_id', 'created_at'], name='cq_task_open_subtask'), models.Index(condition=models.Q(('ended_as__isnull', False), ('is_subtask', True)), fields=['parent_id'], name='cq_task_failed_subtask'), models.Index(condition=models.Q(('previous_id__isnull', False)), fields=['previous_id'], name='cq_task_next'), models.Index(condition=models.Q(('finished_at__isnull', True), ('waiting_since__isnull', False)), fields=['waiting_since'], name='cq_task_waiting')],
+                'indexes': [models.Index(fields=['created_at'], name='cq_task_created'), models.Index(fields=['name', 'created_at'], name='cq_task_name'), models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='cq_task_finished'), models.Index(condition=models.Q(('ended_as__isnull', False)), fields=['ended_as', 'created_at'], name='cq_task_ended'), models.Index(condition=models.Q(('finished_at__isnull', True), ('sent_at__isnull', True)), fields=['due_at'], name='cq_task_due'), models.Index(condition=models.Q(('finished_at__isnull', True)), fields=['created_at'], name='cq_task_live'), models.Index(condition=models.Q(('parent_id__isnull', False)), fields=['parent_id'], name='cq_task_parent'), models.Index(condition=models.Q(('periodic_task_name__isnull', False)), fields=['periodic_task_name', 'created_at'], name='cq_task_periodic'), models.Index(condition=models.Q(('group_id__isnull', False)), fields=['group_id'], name='cq_task_group'), models.Index(condition=models.Q(('finished_at__isnull', True), ('is_subtask', True)), fields=['parent_id', 'created_at'], name='cq_task_open_subtask'), models.Index(condition=models.Q(('ended_as__isnull', False), ('is_subtask', True)), fields=['parent_id'], name='cq_task_failed_subtask'), models.Index(condition=models.Q(('previous_id__isnull', False)), fields=['previous_id'], name='cq_task_next'), models.Index(condition=models.Q(('finished_at__isnull', True), ('waiting_since__isnull', False)), fields=['waiting_since'], name='cq_task_waiting')],
             },
         ),
         migrations.CreateModel(

@@ -17,7 +17,7 @@ from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgres import PostgresServer
 
 ALIAS = "rows"
-TABLES = ("cq_task", "cq_worker", "cq_layer", "cq_group", "cq_chord")
+TABLES = ("cq_task", "cq_worker", "cq_layer", "cq_beat", "cq_group", "cq_chord", "cq_coalescing")
 
 
 @pytest.fixture(scope="package")
