@@ -1,53 +1,61 @@
-"""The order of the runs: side after side, each first in turn, so that what drifts meets both."""
+"""The order of the runs: side after side, each first in turn, so that what drifts meets all."""
 
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from benchmarks.measures import Measure
-from benchmarks.results import Row
-from benchmarks.sides import SIDES, Link, Side
-from benchmarks.stage import Stage
-from tests.servers.redis import RedisServer
+from benchmarks.measure import Measure
+from benchmarks.results import Row, Values
+from benchmarks.sides import Link, Side
+from benchmarks.stage import Servers, Stage
 
 Report = Callable[[str], None]
 
 
 def run_all(
-    server: RedisServer,
+    servers: Servers,
     links: Sequence[Link],
     measures: Sequence[Measure],
     rounds: int,
     report: Report,
 ) -> list[Row]:
     """Run every measure in every round, on each link, on one side right after the other."""
-    rows = {
-        (measure.name, link.name): _rows(measure, link) for measure in measures for link in links
-    }
+    runs = [
+        (measure, link, [Values() for _ in measure.figures])
+        for measure in measures
+        for link in links
+        if measure.on_slow_link or not link.slow
+    ]
     for number in range(rounds):
-        for measure in measures:
+        for measure, link, values in runs:
             if number and not measure.repeats:
                 continue
-            for link in links:
-                for side in SIDES[:: -1 if number % 2 else 1]:
-                    figures = _run(server, side, link, measure, f"round {number + 1}", report)
-                    for row, value in zip(rows[measure.name, link.name], figures, strict=True):
-                        row.values[side.name].append(value)
-    return [row for group in rows.values() for row in group]
+            for side in _order(measure.sides, number):
+                found = _run(servers, side, link, measure, f"round {number + 1}", report)
+                for kept, value in zip(values, found, strict=True):
+                    kept[side.name].append(value)
+    return [row for run in runs for row in _rows(*run)]
 
 
-def _rows(measure: Measure, link: Link) -> list[Row]:
+def _order(sides: Sequence[Side], number: int) -> list[Side]:
+    first = number % len(sides)
+    return [*sides[first:], *sides[:first]]
+
+
+def _rows(measure: Measure, link: Link, values: list[Values]) -> list[Row]:
     return [
-        Row(figure, link.name, figure.slow_target if link.slow else figure.target)
-        for figure in measure.figures
+        Row(figure, comparison, link, kept)
+        for figure, kept in zip(measure.figures, values, strict=True)
+        for comparison in figure.comparisons
     ]
 
 
 def _run(
-    server: RedisServer, side: Side, link: Link, measure: Measure, label: str, report: Report
+    servers: Servers, side: Side, link: Link, measure: Measure, label: str, report: Report
 ) -> tuple[float, ...]:
     begin = time.monotonic()
-    with closing(Stage(server, side, link, measure.tasks)) as stage:
+    stage = Stage(servers, side, link, measure.tasks, needs_database=measure.needs_database)
+    with closing(stage):
         figures = measure.run(stage)
     values = ", ".join(
         f"{value:,.{figure.digits}f} {figure.unit}"

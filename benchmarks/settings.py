@@ -1,5 +1,6 @@
-"""Django settings of both sides; the environment names the broker and the Redis server."""
+"""Django settings of every side; the environment says what sets it apart."""
 
+import json
 import os
 
 SECRET_KEY = "benchmarks"
@@ -16,7 +17,13 @@ CHANNEL_LAYERS = {
         },
     }
 }
+if database := os.environ["CQ_BENCH_DATABASE"]:
+    DATABASES = {"default": json.loads(database)}
+CQ = {} if os.environ["CQ_BENCH_ROWS"] else {"DURABLE": False, "MIRROR": False}
+
 CELERY_BROKER_URL = os.environ["CQ_BENCH_BROKER"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CQ = {"DURABLE": False, "MIRROR": False}  # the transport alone, as the other side has no rows
-CELERY_TASK_IGNORE_RESULT = True  # and there is no result backend
+CELERY_RESULT_BACKEND = os.environ["CQ_BENCH_BACKEND"] or None
+CELERY_TASK_IGNORE_RESULT = not CELERY_RESULT_BACKEND
+if CELERY_RESULT_BACKEND == "django-db":
+    INSTALLED_APPS.append("django_celery_results")

@@ -1,55 +1,18 @@
-"""What is measured, each on one side at a time."""
+"""Measures of the transport alone: no rows, no results."""
 
 import time
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import psutil
 
+from benchmarks.figures import Comparison, Figure
+from benchmarks.measure import POOLS, Measure, quantile
 from benchmarks.slots import FIRST
 from benchmarks.stage import Stage
 
-POOLS = {
-    "solo": ("--pool=solo",),
-    "threads": ("--pool=threads",),
-    "prefork": ("--pool=prefork", "-c", "2"),
-}
 PUBLISH_WARM_UP = 200  # tasks
 LATENCY_WARM_UP = 20  # tasks
 LATENCY_RATE = 100  # tasks per second
 SETTLE = 3.0  # seconds after the start of an idle worker that are not counted
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measured quantity; the targets are ratios of the two sides, on the direct and slow link."""
-
-    label: str
-    unit: str
-    digits: int
-    target: float | None
-    slow_target: float | None
-    more_is_better: bool = True
-    limit: float | None = None  # the most that `channels://` may have, in `unit`
-
-
-class Measure(ABC):
-    """One kind of run; its figures come out of `run` in the order of `figures`."""
-
-    kind: str
-    pool: str | None = None
-    tasks: int
-    figures: tuple[Figure, ...]
-    repeats = True  # in every round; otherwise in the first one only
-
-    @property
-    def name(self) -> str:
-        """The kind and the pool."""
-        return f"{self.kind}:{self.pool}" if self.pool else self.kind
-
-    @abstractmethod
-    def run(self, stage: Stage) -> tuple[float, ...]:
-        """Run once and return the figures."""
 
 
 class Drain(Measure):
@@ -60,13 +23,14 @@ class Drain(Measure):
     def __init__(self, pool: str, tasks: int) -> None:
         self.pool = pool
         self.tasks = tasks
-        targets = (4, 6) if pool == "prefork" else (6, 10)
-        self.figures = (Figure(f"drain, {pool}", "tasks/s", 0, *targets),)
+        target, slow_target = (4, 6) if pool == "prefork" else (6, 10)
+        compared = Comparison(target=target, slow_target=slow_target)
+        self.figures = (Figure(f"drain, {pool}", "tasks/s", 0, (compared,)),)
 
     def run(self, stage: Stage) -> tuple[float, ...]:
         stage.fill(self.tasks)
         with stage.worker(*POOLS[self.pool]) as worker:
-            stage.wait_started(worker)
+            stage.wait_noted(worker)
         started = stage.slots.tasks()
         return ((self.tasks - 1) * 1e9 / (max(started) - min(started)),)
 
@@ -78,7 +42,8 @@ class Publish(Measure):
 
     def __init__(self, tasks: int) -> None:
         self.tasks = tasks
-        self.figures = (Figure("publish", "tasks/s", 0, 1.3, 4),)
+        compared = Comparison(target=1.3, slow_target=4)
+        self.figures = (Figure("publish", "tasks/s", 0, (compared,)),)
 
     def run(self, stage: Stage) -> tuple[float, ...]:
         seconds = stage.publish("burst", FIRST, self.tasks, PUBLISH_WARM_UP)
@@ -93,8 +58,9 @@ class Latency(Measure):
     def __init__(self, pool: str, samples: int) -> None:
         self.pool = pool
         self.tasks = 1 + LATENCY_WARM_UP + samples
+        compared = Comparison(target=1, slow_target=1)
         self.figures = tuple(
-            Figure(f"latency {which}, {pool}", "ms", 2, 1, 1, more_is_better=False)
+            Figure(f"latency {which}, {pool}", "ms", 2, (compared,), more_is_better=False)
             for which in ("p50", "p99")
         )
 
@@ -102,11 +68,10 @@ class Latency(Measure):
         with stage.worker(*POOLS[self.pool]) as worker:
             stage.await_ready(worker)
             published = stage.publish("paced", FIRST + 1, self.tasks - 1, LATENCY_RATE)
-            stage.wait_started(worker)
+            stage.wait_noted(worker)
         started = stage.slots.tasks()[1:]
         waits = [(begun - sent) / 1e6 for begun, sent in zip(started, published, strict=True)]
-        ordered = sorted(waits[LATENCY_WARM_UP:])
-        return tuple(ordered[int(share * len(ordered))] for share in (0.5, 0.99))
+        return tuple(quantile(waits[LATENCY_WARM_UP:], share) for share in (0.5, 0.99))
 
 
 class Idle(Measure):
@@ -119,10 +84,9 @@ class Idle(Measure):
     def __init__(self, pool: str, seconds: float) -> None:
         self.pool = pool
         self.seconds = seconds
+        compared = Comparison(limit=1)
         self.figures = (
-            Figure(
-                f"idle worker, {pool}", "% of a core", 2, None, None, more_is_better=False, limit=1
-            ),
+            Figure(f"idle worker, {pool}", "% of a core", 2, (compared,), more_is_better=False),
         )
 
     def run(self, stage: Stage) -> tuple[float, ...]:

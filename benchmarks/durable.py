@@ -1,0 +1,71 @@
+"""Measures of tasks that are kept in a database."""
+
+from statistics import median
+
+from benchmarks.figures import Comparison, Figure
+from benchmarks.measure import POOLS, Measure, quantile
+from benchmarks.sides import DURABLE, STOCK, STORED
+from benchmarks.slots import FIRST
+from benchmarks.stage import Stage
+
+WARM_UP = 20  # tasks
+
+
+class EndToEnd(Measure):
+    """How fast tasks are done while one process publishes them, one after the other: from the first
+    `delay()` until the last one has ended, with its outcome stored where the side stores it.
+    """
+
+    kind = "end-to-end"
+    pool = "prefork"
+    sides = (STOCK, DURABLE, STORED)
+    figures = (
+        Figure(
+            "end to end, prefork",
+            "tasks/s",
+            0,
+            (Comparison(DURABLE, STOCK, target=0.8), Comparison(DURABLE, STORED, target=3)),
+        ),
+    )
+    needs_database = True
+    on_slow_link = False
+
+    def __init__(self, tasks: int) -> None:
+        self.tasks = 1 + WARM_UP + tasks
+
+    def run(self, stage: Stage) -> tuple[float, ...]:
+        with stage.worker(*POOLS[self.pool]) as worker:
+            stage.await_ready(worker)
+            begun = stage.publish("stream", FIRST + 1, self.tasks - 1, WARM_UP)
+            stage.wait_noted(worker)
+        stage.check_stored(self.tasks)
+        ended = stage.slots.tasks()[1 + WARM_UP :]
+        return (len(ended) * 1e9 / (max(ended) - begun),)
+
+
+class Transaction(Measure):
+    """What `delay()` costs a transaction that writes something of its own; nobody consumes."""
+
+    kind = "transaction"
+    sides = (STOCK, DURABLE)
+    needs_database = True
+    on_slow_link = False
+
+    def __init__(self, samples: int) -> None:
+        self.tasks = WARM_UP + samples
+        free, bounded = Comparison(DURABLE, STOCK), Comparison(DURABLE, STOCK, limit=1)
+        self.figures = tuple(
+            Figure(label, "ms", 2, (compared,), more_is_better=False)
+            for label, compared in (
+                ("delay() in a transaction p50", bounded),
+                ("delay() in a transaction p99", free),
+                ("transaction longer by, p50", bounded),
+            )
+        )
+
+    def run(self, stage: Stage) -> tuple[float, ...]:
+        calls, publishing, others = (
+            [nanoseconds / 1e6 for nanoseconds in found]
+            for found in stage.publish("transactions", FIRST, self.tasks, WARM_UP)
+        )
+        return quantile(calls, 0.5), quantile(calls, 0.99), median(publishing) - median(others)
