@@ -9,7 +9,6 @@ from django.db import connections
 from django.db.models import F
 from django_celery_beat.schedulers import ModelEntry
 
-from cq_compat.models import Task
 from cq_compat.native.schedules import COALESCE
 
 #: What beats change; other changes are told by ``PeriodicTasks``.
@@ -28,7 +27,12 @@ class BeatEntry(ModelEntry):  # type: ignore[misc]
         self.stored = model.last_run_at
         super().__init__(model, app=app)
         self.coalesces = bool(self.options["headers"].pop(COALESCE, False))
-        self.options["task_id"] = self._tick_id()
+        self._name_tick()
+
+    @property
+    def task_id(self) -> str:
+        """The id of the tick's task."""
+        return str(self.options["task_id"])
 
     def refresh(self) -> bool:
         """Read anew what other beats change; tell whether the row is still there."""
@@ -39,7 +43,7 @@ class BeatEntry(ModelEntry):  # type: ignore[misc]
         self.stored = self.model.last_run_at
         self.last_run_at = self.stored or self.last_run_at
         self.total_run_count = self.model.total_run_count
-        self.options["task_id"] = self._tick_id()
+        self._name_tick()
         return True
 
     def claim(self) -> bool:
@@ -56,19 +60,13 @@ class BeatEntry(ModelEntry):  # type: ignore[misc]
         )
         return bool(noted == 1)
 
-    def is_running(self) -> bool:
-        """Tell whether an earlier tick's task is not finished."""
-        # The rows of other brokers may stay unfinished for ever, as nobody finds what they lost.
-        kept = Task.objects.live().filter(periodic_task_name=self.name).exclude(message="")
-        return bool(kept.exists())
-
     @property
     def database(self) -> str:
         """The alias of the database that has the periodic task."""
         return str(self.model._state.db)
 
-    def _tick_id(self) -> str:
+    def _name_tick(self) -> None:
         # A tick that is published twice, because a crash or an edit in the admin has undone the
         # note of it, is one task: the ledger drops the second message.
         tick = f"{self.model.pk}/{self.total_run_count}/{self.last_run_at.isoformat()}"
-        return str(uuid5(NAMESPACE_URL, f"cq:tick:{tick}"))
+        self.options["task_id"] = str(uuid5(NAMESPACE_URL, f"cq:tick:{tick}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -13,6 +14,7 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from cq_compat.beat.entry import BeatEntry
 from cq_compat.beat.lead import RENEWAL, Lead
 from cq_compat.database import LOST
+from cq_compat.native.coalescing import publish_one
 
 logger = get_logger(__name__)
 
@@ -64,6 +66,13 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         """Return the entry of the tick after this one; its row is changed with the tick."""
         return next(entry)  # type: ignore[no-any-return]
 
+    def sync(self) -> None:
+        """Write nothing: a tick is noted when it is run.
+
+        Celery calls this in the middle of a tick, whose transaction would end with the connections
+        that are closed here otherwise.
+        """
+
     def apply_async(
         self, entry: BeatEntry, producer: Any = None, advance: bool = True, **kwargs: Any
     ) -> Any:
@@ -97,10 +106,13 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             logger.info("beat: another one leads in some seconds: %s", exc)
 
     def _publish(self, entry: BeatEntry, producer: Any, **kwargs: Any) -> Any:
-        if entry.coalesces and entry.is_running():
-            logger.info("beat: %s is not finished, so this tick is a part of it", entry.name)
-            return None
-        return super().apply_async(entry, producer=producer, advance=False, **kwargs)
+        publish = partial(super().apply_async, entry, producer=producer, advance=False, **kwargs)
+        if not entry.coalesces:
+            return publish()
+        going = publish_one(f"schedule {entry.name}", entry.task_id, publish)
+        if going != entry.task_id:
+            logger.info("beat: %s goes on as %s, so this tick has no task", entry.name, going)
+        return None
 
     def _leads(self) -> bool:
         close_old_connections()
