@@ -31,6 +31,8 @@ class CqConfig(AppConfig):
         except ImproperlyConfigured:
             # A system check names it; until it is mended, publishing raises it and no worker starts
             settings = Settings()
+        if settings.DURABLE or settings.MIRROR:
+            handlers.connect_journal()  # first: the log is written before the end
         if settings.DURABLE:
             use_ledger(ledger)
             handlers.connect()

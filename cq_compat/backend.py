@@ -13,12 +13,13 @@ from celery.exceptions import TaskRevokedError
 from celery.result import result_from_tuple
 
 from cq_compat import chords, states
-from cq_compat.database import own_connection
+from cq_compat.database import CallersConnection, Connection, may_write_beside, own_connection
 from cq_compat.dialects import dialect_of
 from cq_compat.encoding import decode_text, encode_text, storable
 from cq_compat.errbacks import is_called
 from cq_compat.guards import claim_of
-from cq_compat.mirror import Outcome, PublishingMirror, WorkingMirror
+from cq_compat.mirror import Claim, Outcome, PublishingMirror, WorkingMirror
+from cq_compat.native.telling import settle, tell_state
 from cq_compat.persistence import persist
 from cq_compat.pruning import prune, prune_remains
 from cq_compat.results import Meta, Results
@@ -59,7 +60,13 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         request: Any = None,
         **kwargs: Any,
     ) -> None:
-        self._write(task_id, self._outcome(result, state, traceback, request), request)
+        outcome = self._outcome(result, state, traceback, request)
+        if state in states.FINISHED:
+            self._write(task_id, outcome, request)
+            return
+        connection = own_connection() if may_write_beside() else CallersConnection()
+        persist(partial(_store_unfinished, connection, task_id, outcome, claim_of(request)))
+        tell_state(task_id, result)
 
     def mark_as_done(
         self,
@@ -110,6 +117,8 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         self._end(task_id, outcome, request, partial(self._part_done, request, state, exc))
 
     def _end(self, task_id: str, outcome: Outcome, request: Any, follow: Any) -> None:
+        settle(request)  # whoever sees the end sees the whole log
+
         def end() -> None:
             with own_connection().transaction():
                 if self._write_once(task_id, outcome, request):
@@ -128,8 +137,6 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         if claim is None or claim.task_id != task_id:
             return PublishingMirror(own_connection()).store(task_id, outcome)
         mirror = WorkingMirror(own_connection())
-        if outcome.state not in states.FINISHED:
-            return mirror.progress(claim, outcome)
         watcher = mirror.end(claim, outcome)
         if watcher:
             own_connection().on_commit(partial(tell, self.app, watcher, task_id))
@@ -212,9 +219,7 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
     # Forgetting
 
     def _forget(self, task_id: str) -> None:
-        own_connection().execute(
-            "DELETE FROM cq_task WHERE id = %s AND finished_at IS NOT NULL", [task_id]
-        )
+        PublishingMirror(own_connection()).forget([task_id])
 
     def cleanup(self) -> None:
         """Delete what ended long ago, by ``CQ["RETENTION"]``, the tasks' options and
@@ -279,6 +284,14 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
     def _part_done(self, request: Any, state: str, result: Any) -> None:
         if request is not None and request.chord:
             self.on_chord_part_return(request, state, result)
+
+
+def _store_unfinished(
+    connection: Connection, task_id: str, outcome: Outcome, claim: Claim | None
+) -> bool:
+    if claim is None or claim.task_id != task_id:
+        return PublishingMirror(connection).store(task_id, outcome)
+    return WorkingMirror(connection).progress(claim, outcome)
 
 
 def _keeps_result(request: Any, store_result: bool) -> bool:

@@ -11,16 +11,17 @@ from django.db import DatabaseError, ProgrammingError
 from kombu.log import get_logger
 
 from cq_compat.database import LOST, OwnConnection
+from cq_compat.dialects import is_locked
 from cq_transport.exits import at_exit
 from cq_transport.forks import reset_in_children
 
 logger = get_logger(__name__)
 Item = TypeVar("Item")
 
-#: Items written together.
-BATCH = 1000
 #: Seconds between two attempts while the database does not take them, at first and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+#: Seconds between two attempts while another process writes to SQLite, which itself has waited.
+LOCK_PAUSE = 0.05
 #: Seconds that the end of a process is held up for what waits.
 EXIT_TIMEOUT = 5.0
 #: What a database raises that is away, or has no table yet.
@@ -56,6 +57,8 @@ class BatchWriter(Generic[Item]):
     topic = "what tasks do"
     #: Seconds between two writes at least: what is condensed meanwhile is one write.
     linger = 0.1
+    #: Items written together.
+    most = 1000
 
     def __init__(self, connection: OwnConnection) -> None:
         self._connection = connection
@@ -153,6 +156,9 @@ class BatchWriter(Generic[Item]):
                 self._turn()
                 pause = FIRST_PAUSE
             except Exception as exc:  # what was taken waits, and the next turn begins with it
+                if is_locked(exc):  # another process writes, and will have written
+                    self._stopped.wait(LOCK_PAUSE)
+                    continue
                 self._note_failure(exc)
                 self._stopped.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -172,7 +178,7 @@ class BatchWriter(Generic[Item]):
                 self._changed.wait(self._pause())
             if self._backlog:
                 self._changed.wait_for(self._must_hurry, max(0.0, self._next_write - monotonic()))
-                self._batch = self._backlog.take(BATCH)
+                self._batch = self._backlog.take(self.most)
 
     def _must_hurry(self) -> bool:
         return bool(self._hurried) or self._stopped.is_set()
@@ -211,14 +217,15 @@ class BatchWriter(Generic[Item]):
     # What went wrong, said once
 
     def _drop(self, count: int, exc: Exception | None = None) -> None:
-        if not self.dropped:
+        is_first = not self.dropped
+        self.dropped += count
+        if is_first:
             logger.warning(
                 "A part of %s is not written, and further parts are only counted: %s",
                 self.topic,
                 exc or "too much waits for the database",
                 exc_info=None if isinstance(exc, DatabaseError) else exc,
             )
-        self.dropped += count
 
     def _note_failure(self, exc: Exception) -> None:
         self._connection.close()

@@ -37,6 +37,7 @@ class Settings:
         MAX_DEATHS: deaths of workers that a task with late acknowledgement survives.
         RETENTION: by state, how long finished tasks are kept: seconds, a ``timedelta``, or ``None``
             for ever. States that are not named follow Celery's ``result_expires``.
+        LOG_LINES: lines that are kept of what one body logs, the last ones; 0 keeps none.
         REDACT: regular expressions; the admin hides what stands under a name that one of them
             matches from users without the permission ``cq.view_arguments``.
     """
@@ -49,6 +50,7 @@ class Settings:
     ON_DATABASE_DOWN: str = "raise"
     MAX_DEATHS: int = 3
     RETENTION: Mapping[str, float | timedelta | None] = field(default_factory=dict)
+    LOG_LINES: int = 1000
     REDACT: Sequence[str] = SECRETS
 
     @classmethod
@@ -87,6 +89,10 @@ class Settings:
             )
         if self.MAX_DEATHS < 1:
             raise ImproperlyConfigured("CQ['MAX_DEATHS'] must be 1 or more.")
+        if not (isinstance(self.LOG_LINES, int) and self.LOG_LINES >= 0):
+            raise ImproperlyConfigured(
+                f"CQ['LOG_LINES'] is {self.LOG_LINES!r}; it must be a whole number; 0 keeps none."
+            )
         for state, age in self.RETENTION.items():
             if not is_age(age):
                 raise ImproperlyConfigured(

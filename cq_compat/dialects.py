@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,11 @@ _DUPLICATE = 1062
 def is_duplicate(error: IntegrityError) -> bool:
     """Tell whether MySQL has refused a row because there is one of its key."""
     return error.args[:1] == (_DUPLICATE,)
+
+
+def is_locked(error: Exception) -> bool:
+    """Tell whether SQLite has waited in vain for the end of another's transaction."""
+    return isinstance(error, OperationalError) and "is locked" in str(error)
 
 
 def dialect_of(vendor: str) -> Dialect:

@@ -15,6 +15,8 @@ from django.db.backends.signals import connection_created
 from kombu.log import get_logger
 
 from cq_compat.database import close_all
+from cq_compat.native.log_handler import attach
+from cq_compat.native.telling import settle
 from cq_compat.observing import observer
 from cq_compat.workers import (
     begin_worker,
@@ -43,6 +45,12 @@ def connect_observer() -> None:
         getattr(signals, name).connect(receiver, dispatch_uid=f"cq.observer.{name}")
 
 
+def connect_journal() -> None:
+    """Let tasks keep what they log, and be written before they end."""
+    signals.task_prerun.connect(_on_body, dispatch_uid="cq.journal.begin")
+    signals.task_postrun.connect(_on_body_done, dispatch_uid="cq.journal.end")
+
+
 def connect_database() -> None:
     """Let the connections of this app be closed when Django's are, in a project's tests."""
     connection_created.connect(_on_connection_created, dispatch_uid="cq.connection_created")
@@ -52,6 +60,14 @@ def _on_connection_created(connection: Any, **kwargs: Any) -> None:
     # By this one test databases are made and dropped, which nobody else may use then.
     if connection.alias == NO_DB_ALIAS:
         close_all()
+
+
+def _on_body(task: Any, **kwargs: Any) -> None:
+    attach(task)
+
+
+def _on_body_done(task: Any, **kwargs: Any) -> None:
+    settle(task.request)
 
 
 def _on_worker_init(sender: Any, **kwargs: Any) -> None:

@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from cq_compat import states
 from cq_compat.fields import KeyField
 from cq_compat.native.handle import TaskHandle
-from cq_compat.querysets import RowManager, TaskManager, WorkerManager
+from cq_compat.native.telling import Telling
+from cq_compat.querysets import RowManager, TaskLogManager, TaskManager, WorkerManager
 from cq_compat.verbs import TaskVerbs
 
 
@@ -39,7 +40,7 @@ class Worker(models.Model):
         return self.hostname
 
 
-class Task(TaskVerbs, TaskHandle, models.Model):
+class Task(TaskVerbs, TaskHandle, Telling, models.Model):
     """A task: its message, its state, its result, and who may change them."""
 
     id = KeyField(primary_key=True, max_length=255, editable=False)
@@ -211,7 +212,7 @@ class TaskLog(models.Model):
     message = models.TextField(_("message"))
     created_at = models.DateTimeField(_("time"))
 
-    objects = RowManager()
+    objects = TaskLogManager()
 
     class Meta:
         verbose_name = _("line of a task's log")

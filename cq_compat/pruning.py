@@ -38,7 +38,8 @@ def prune(rules: Sequence[Rule], *, dry_run: bool = False) -> int:
 
 def prune_remains(age: float) -> None:
     """Delete saved groups older than ``age`` seconds, chords as old none of whose parts is alive,
-    keys as old of tasks that have ended, and workers that stopped long ago.
+    keys as old of tasks that have ended, workers that stopped long ago, and lines as old of tasks
+    that there are not.
     """
     parts = f"SELECT 1 FROM cq_task t WHERE t.group_id = cq_chord.group_id AND t.{LIVE}"
     _delete("cq_group", "id", "created_at", age)
@@ -46,6 +47,8 @@ def prune_remains(age: float) -> None:
     task = f"SELECT 1 FROM cq_task t WHERE t.id = cq_coalescing.task_id AND t.{LIVE}"
     _delete("cq_coalescing", "name", "taken_at", age, f" AND NOT EXISTS ({task})")
     _delete("cq_worker", "id", "stopped_at", WORKERS_KEPT)
+    known = "SELECT 1 FROM cq_task t WHERE t.id = cq_tasklog.task_id"
+    _delete("cq_tasklog", "id", "created_at", age, f" AND NOT EXISTS ({known})")
 
 
 def _delete(table: str, key: str, time: str, age: float, also: str = "") -> None:

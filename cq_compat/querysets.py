@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 
 from cq_compat import states
@@ -67,6 +68,20 @@ class TaskQuerySet(models.QuerySet[Any]):
         return len(verb(list(self.values_list("pk", flat=True))))
 
 
+class TaskLogQuerySet(models.QuerySet[Any]):
+    """Lines of logs."""
+
+    def of(self, task: Any) -> TaskLogQuerySet:
+        """Return the lines of a task; of a top task those of all tasks below it, too."""
+        try:
+            root_id = task.root_id
+        except ObjectDoesNotExist:  # of a handle to a task that has no row, or none yet
+            root_id = None
+        if root_id in (None, task.pk):
+            return self.filter(root_id=task.pk)
+        return self.filter(task_id=task.pk)
+
+
 class WorkerQuerySet(models.QuerySet[Any]):
     """Workers."""
 
@@ -90,4 +105,5 @@ class RowManager(models.Manager[Any]):
 
 
 TaskManager = RowManager.from_queryset(TaskQuerySet, "TaskManager")
+TaskLogManager = RowManager.from_queryset(TaskLogQuerySet, "TaskLogManager")
 WorkerManager = RowManager.from_queryset(WorkerQuerySet, "WorkerManager")

@@ -5,6 +5,8 @@ process: Celery closes Django's connections before and after every task, and wha
 about a task must not depend on the task's transaction.
 """
 
+from django.db import connections
+
 from cq_compat.database.callers import CallersConnection
 from cq_compat.database.connection import LOST, Connection, Row, alias
 from cq_compat.database.own import OwnConnection, close_all
@@ -17,6 +19,7 @@ __all__ = [
     "Row",
     "alias",
     "close_all",
+    "may_write_beside",
     "own_connection",
     "publishing_connection",
 ]
@@ -32,3 +35,11 @@ def own_connection() -> OwnConnection:
 def publishing_connection() -> Connection:
     """Return the connection on which a publisher records: that of its own transaction."""
     return _own if _own.is_mine else CallersConnection()
+
+
+def may_write_beside() -> bool:
+    """Tell whether something can be written beside the caller's transaction; SQLite lets one alone
+    write, so that to wait for it here were to wait for ever.
+    """
+    connection = connections[alias()]
+    return not (connection.vendor == "sqlite" and connection.in_atomic_block)

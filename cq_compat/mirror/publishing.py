@@ -221,11 +221,18 @@ class PublishingMirror(TaskTable):
         )
 
     def forget(self, task_ids: Sequence[str]) -> list[str]:
-        """Delete finished tasks with their results; return the ids of those that there were."""
+        """Delete finished tasks with their results and logs; return the ids of those that there
+        were.
+        """
         guard = f"id IN ({marks(task_ids)}) AND NOT ({OPEN})"
-        found = self.select("id", guard, task_ids, self.dialect.skip_locked)
-        self.connection.execute(f"DELETE FROM cq_task WHERE {guard}", list(task_ids))
-        return [row[0] for row in found]
+        with self.connection.transaction():
+            found = self.select("id", guard, task_ids, self.dialect.skip_locked)
+            ids = [row[0] for row in found]
+            if ids:
+                for table, key in (("cq_tasklog", "task_id"), ("cq_task", "id")):
+                    statement = f"DELETE FROM {table} WHERE {key} IN ({marks(ids)})"
+                    self.connection.execute(statement, ids)
+        return ids
 
     def _columns(self, record: Record) -> dict[str, Any]:
         adapt = self.connection.adapt_time

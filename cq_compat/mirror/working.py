@@ -55,7 +55,8 @@ class WorkingMirror(TaskTable):
         owner = self.uuid(claim.owner)
         since = (states.RECEIVED, states.STARTED) if again else (states.RECEIVED,)
         return self.update_one(
-            f"state = '{states.STARTED}', started_at = {self.now}, acks_late = %s",
+            f"state = '{states.STARTED}', started_at = {self.now}, acks_late = %s, "
+            "progress_done = NULL, progress_total = NULL, progress_message = NULL",
             [acks_late],
             f"id = %s AND fence = %s AND owner_id = %s AND state IN ({marks(since)}) "
             f"AND {OPEN} AND {self.alive}",

@@ -171,6 +171,12 @@ class Observer:
 
     # The process' life
 
+    def flush(self, timeout: float) -> bool:
+        """Wait until all that was seen is written, unless the database is away; tell whether it
+        is.
+        """
+        return self._writer.flush(timeout)
+
     def close(self) -> None:
         """Begin anew with what is seen next."""
         self._writer.close()

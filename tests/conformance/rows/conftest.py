@@ -10,6 +10,7 @@ from django.db import connections
 from cq_compat.database import OwnConnection, own_connection
 from cq_compat.lease import Lease
 from cq_compat.mirror import KeepingMirror, PublishingMirror, WorkingMirror
+from cq_compat.native.journal_writer import journal_writer
 from cq_compat.observing import observer
 from tests.servers.databases import declared, sqlite
 from tests.servers.errors import ServerError
@@ -17,7 +18,7 @@ from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgres import PostgresServer
 
 ALIAS = "rows"
-TABLES = ("cq_task", "cq_worker", "cq_layer", "cq_beat", "cq_group", "cq_chord", "cq_coalescing")
+TABLES = ("cq_task", "cq_worker", "cq_layer", "cq_beat", "cq_group", "cq_chord", "cq_tasklog", "cq_coalescing")
 
 
 @pytest.fixture(scope="package")
@@ -56,7 +57,8 @@ def database(make_database: Callable[[], dict[str, Any]], django_db_blocker: Any
 def empty(database: str) -> Iterator[None]:
     """Let nothing be left to the next case."""
     yield
-    observer.close()  # what it has seen and not written would come late
+    journal_writer.close()  # what they have and have not written would come late
+    observer.close()
     with connections[database].cursor() as cursor:
         for table in TABLES:
             cursor.execute(f"DELETE FROM {table}")
