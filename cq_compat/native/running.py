@@ -39,6 +39,11 @@ def task_of(celery_task: Any) -> Task:
     return found
 
 
+def begun_task_of(request: Any) -> Task | SerialTask | None:
+    """Return the task of a body that has asked for it; ``None`` of one that has not."""
+    return getattr(request, _TASK, None)
+
+
 def serial_task_of(request: Any) -> SerialTask | None:
     """Return the task of a body that was called in place; ``None`` for other requests."""
     in_place = request.called_directly or request.is_eager
