@@ -18,7 +18,16 @@ from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgres import PostgresServer
 
 ALIAS = "rows"
-TABLES = ("cq_task", "cq_worker", "cq_layer", "cq_beat", "cq_group", "cq_chord", "cq_tasklog", "cq_coalescing")
+TABLES = (
+    "cq_task",
+    "cq_worker",
+    "cq_layer",
+    "cq_beat",
+    "cq_group",
+    "cq_chord",
+    "cq_tasklog",
+    "cq_coalescing",
+)
 
 
 @pytest.fixture(scope="package")
