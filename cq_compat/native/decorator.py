@@ -49,8 +49,9 @@ def task(
     """
     if callable(name):
         return task()(name)
-    options |= {"atomic": atomic, "coalesce": coalesce, "default_queue": queue}
-    options |= _retrying(retries, retry_on)
+    rule = staticmethod(coalesce) if callable(coalesce) else coalesce
+    options |= {"atomic": atomic, "coalesce": rule, "default_queue": queue}
+    options = {**_retrying(retries, retry_on), **options}
     if ttl is not None:
         options["expires"] = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
     if result_ttl is not _UNSET:

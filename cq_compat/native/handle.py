@@ -10,31 +10,18 @@ from django.db import models
 
 from cq_compat import states
 from cq_compat.asynchronous import aget
+from cq_compat.native.statuses import Statuses, words_of
 
 #: The columns that change until a task has ended.
 _LIVE = frozenset({"state", "finished_at", "encoded_result", "content_type", "traceback", "worker"})
 
 
-class TaskHandle(models.Model):
+class TaskHandle(Statuses, models.Model):
     """The names that django-cq's readers know of a ``Task``.
 
     Columns are what they were when the object was read; ``status``, ``result`` and ``error`` look
     again until the task has ended, and read the columns anew.
     """
-
-    STATUS_PENDING = states.PENDING
-    STATUS_QUEUED = states.RECEIVED
-    STATUS_RUNNING = states.STARTED
-    STATUS_RETRY = states.RETRY
-    STATUS_WAITING = states.WAITING
-    STATUS_SUCCESS = STATUS_COMPLETE = states.SUCCESS
-    STATUS_FAILURE = STATUS_INCOMPLETE = STATUS_LOST = states.FAILURE
-    STATUS_REVOKED = states.REVOKED
-    STATUS_DONE = states.FINISHED
-    STATUS_ERROR = states.FINISHED - {states.SUCCESS, states.IGNORED}
-    STATUS_ACTIVE = frozenset(
-        {states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.WAITING}
-    )
 
     state: Any
     finished_at: Any
@@ -58,8 +45,7 @@ class TaskHandle(models.Model):
         """What the task has failed with, in words; ``None`` of one that has not."""
         if self.status not in self.STATUS_ERROR:
             return None
-        error = self.async_result.result
-        return str(error) or type(error).__name__
+        return words_of(self.async_result.result)
 
     @property
     def async_result(self) -> AsyncResult:

@@ -61,7 +61,9 @@ def handle(task_id: str, **known: Any) -> Task:
     """
     from cq_compat.models import Task
 
-    found: Task = Task.from_db(alias(), ["id", *known], [task_id, *known.values()])
+    known = {"id": task_id, **known}
+    names = [field.attname for field in Task._meta.concrete_fields if field.attname in known]
+    found: Task = Task.from_db(alias(), names, [known[name] for name in names])
     return found
 
 
