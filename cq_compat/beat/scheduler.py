@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -10,6 +11,7 @@ from celery.schedules import schedstate
 from celery.utils.log import get_logger
 from django.db import DatabaseError, close_old_connections, transaction
 from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.utils import now
 
 from cq_compat.beat.entry import BeatEntry
 from cq_compat.beat.lead import RENEWAL, Lead
@@ -48,7 +50,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             return float(min(super().tick(*args, **kwargs), RENEWAL))
         except LOST as exc:
             logger.warning("beat: the database does not answer, ticks will be late: %s", exc)
-            self._read_anew()
+            self._lead.is_held = False
             return LOOK
         finally:
             self._is_ticking = False
@@ -128,4 +130,6 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._heap = None  # where the entry after the tick is, as if it were done
 
     def _read_anew(self) -> None:
+        # What changes while it is read is noticed afterwards, be it the first change of all.
+        self._last_timestamp = self.Changes.last_change() or now() - timedelta(days=1)
         self._initial_read, self._heap = True, None

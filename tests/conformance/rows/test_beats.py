@@ -1,7 +1,7 @@
 """Beats beside each other, and the rows that decide between them."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +13,9 @@ from cq_compat.database import OwnConnection
 from cq_compat.ledger import ledger
 from cq_compat.models import Beat, Task
 from cq_transport import use_ledger
-from tests.conformance.rows.schedules import forget_schedules, scheduled
+from tests.servers.schedules import LONG_AGO, due, forget_schedules, scheduled
 
 NAME = "yearly"
-LONG_AGO = datetime(2020, 6, 1, tzinfo=timezone.utc)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,17 +45,6 @@ def make_beat(app: Celery) -> Callable[[], Any]:
     from cq_compat.beat import Scheduler
 
     return lambda: Scheduler(app=app)
-
-
-def due(name: str = NAME, **values: Any) -> Any:
-    """Make a schedule of which one tick is due, and no other in the time of a test."""
-    from django_celery_beat.models import CrontabSchedule, PeriodicTask
-
-    yearly, _ = CrontabSchedule.objects.get_or_create(
-        minute="0", hour="0", day_of_month="1", month_of_year="1"
-    )
-    known = {"task": "shop.tasks.close_year", "crontab": yearly, "last_run_at": LONG_AGO}
-    return PeriodicTask.objects.create(name=name, **{**known, **values})
 
 
 def run(beat: Any) -> None:
@@ -105,11 +93,11 @@ def test_a_lead_that_is_not_renewed_ends() -> None:
 
 
 def test_a_tick_is_noted_with_its_task(make_beat: Callable[[], Any]) -> None:
-    row, beat = due(), make_beat()
+    (row,), beat = due(NAME), make_beat()
     run(beat)
     row.refresh_from_db()
     task = Task.objects.get()
-    assert (task.name, task.periodic_task_name) == ("shop.tasks.close_year", NAME)
+    assert (task.name, task.periodic_task_name) == ("tests.project.tasks.note", NAME)
     assert row.total_run_count == 1
     assert row.last_run_at > LONG_AGO
     run(beat)
@@ -119,7 +107,7 @@ def test_a_tick_is_noted_with_its_task(make_beat: Callable[[], Any]) -> None:
 def test_who_does_not_lead_does_nothing(make_beat: Callable[[], Any]) -> None:
     first, second = make_beat(), make_beat()
     run(first)
-    due()
+    due(NAME)
     run(second)
     assert ticks() == 0
     first.close()
@@ -128,7 +116,7 @@ def test_who_does_not_lead_does_nothing(make_beat: Callable[[], Any]) -> None:
 
 
 def test_of_two_that_have_read_a_tick_one_runs_it(app: Celery) -> None:
-    row = due()
+    (row,) = due(NAME)
     first, second = entry(row, app), entry(row, app)
     assert [claims(first), claims(second)] == [True, False]
     assert second.refresh()
@@ -138,7 +126,7 @@ def test_of_two_that_have_read_a_tick_one_runs_it(app: Celery) -> None:
 
 
 def test_the_first_tick_of_a_schedule_too(app: Celery) -> None:
-    row = due(last_run_at=None)
+    (row,) = due(NAME, last_run_at=None)
     first, second = entry(row, app), entry(row, app)
     assert [claims(first), claims(second)] == [True, False]
 
@@ -148,7 +136,7 @@ def test_a_row_that_is_locked_is_passed_over(
 ) -> None:
     if not connections[database].features.has_select_for_update_skip_locked:
         return  # SQLite locks no rows
-    row = due()
+    (row,) = due(NAME)
     with connection.transaction():
         connection.fetch(
             "SELECT id FROM django_celery_beat_periodictask WHERE id = %s FOR UPDATE", [row.pk]
@@ -159,7 +147,7 @@ def test_a_row_that_is_locked_is_passed_over(
 
 @pytest.mark.parametrize("change", ["disable", "delete"])
 def test_what_has_been_switched_off(make_beat: Callable[[], Any], change: str) -> None:
-    row, beat = due(), make_beat()
+    (row,), beat = due(NAME), make_beat()
     assert NAME in beat.schedule
     if change == "disable":
         type(row).objects.update(enabled=False)
@@ -170,7 +158,7 @@ def test_what_has_been_switched_off(make_beat: Callable[[], Any], change: str) -
 
 
 def test_a_tick_that_cannot_be_published(make_beat: Callable[[], Any]) -> None:
-    broken, whole = due("broken", queue="nowhere"), due("whole")
+    (broken,), (whole,) = due("broken", queue="nowhere"), due("whole")
     beat = make_beat()
     run(beat)
     assert [ticks("broken"), ticks("whole")] == [0, 1]
@@ -186,7 +174,7 @@ def test_a_tick_that_cannot_be_published(make_beat: Callable[[], Any]) -> None:
 
 
 def test_a_note_that_is_undone_makes_no_second_task(make_beat: Callable[[], Any]) -> None:
-    row = due()
+    (row,) = due(NAME)
     run(beat := make_beat())
     row.save()  # as somebody's form does that was opened before
     run(beat)
@@ -195,7 +183,7 @@ def test_a_note_that_is_undone_makes_no_second_task(make_beat: Callable[[], Any]
 
 
 def test_ticks_are_a_part_of_what_is_not_finished(make_beat: Callable[[], Any]) -> None:
-    row = due(headers='{"coalesce": true}')
+    (row,) = due(NAME, headers='{"coalesce": true}')
     due("other")
     run(beat := make_beat())
     for finished_at, expected in ((None, 1), (Now(), 2)):

@@ -9,8 +9,8 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
 from cq_compat.native.schedules import schedule_task, unschedule_task
-from tests.conformance.rows.schedules import forget_schedules, scheduled
 from tests.project.tasks import add
+from tests.servers.schedules import forget_schedules, scheduled
 
 LAST = ("django_celery_beat", "0018_improve_crontab_helptext")
 TASK = "shop.tasks.nightly"
