@@ -18,8 +18,11 @@ from cq_compat.dialects import dialect_of
 from cq_compat.encoding import decode_text, encode_text, storable
 from cq_compat.errbacks import is_called
 from cq_compat.guards import claim_of
-from cq_compat.mirror import Claim, Outcome, PublishingMirror, WorkingMirror
+from cq_compat.mirror import NO_TERMS, Claim, End, Outcome, PublishingMirror, Terms, WorkingMirror
+from cq_compat.native.canvas import is_held, publish_next
+from cq_compat.native.ends import end_of
 from cq_compat.native.telling import settle, tell_state
+from cq_compat.native.terms import join_returned, terms_of
 from cq_compat.persistence import persist
 from cq_compat.pruning import prune, prune_remains
 from cq_compat.results import Meta, Results
@@ -76,11 +79,34 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         store_result: bool = True,
         state: str = celery_states.SUCCESS,
     ) -> None:
-        """End a task with its result, and go on with its chord in the same transaction."""
-        outcome = Outcome(state)
-        if _keeps_result(request, store_result):
-            outcome = self._outcome(self.encode_result(result, state), state, None, request)
-        self._end(task_id, outcome, request, partial(self._part_done, request, state, result))
+        """End a task with its result, and go on with its chord in the same transaction; the end
+        itself may have been written in the body's.
+        """
+        follow = partial(self._part_done, request, state, result)
+        end = end_of(request)
+        if end is not None:
+            settle(request)
+            if not end.is_waiting:
+                persist(follow)  # a keeper's, if this process dies before
+            return
+        terms = terms_of(self.app, request, result)
+        if terms.result_from is not None:
+            result = None
+            join_returned(own_connection(), terms, task_id)
+        outcome = self.outcome_of(result, request, store_result, state)
+        self._end(task_id, outcome, request, follow, terms)
+
+    def outcome_of(
+        self,
+        result: Any,
+        request: Any,
+        store_result: bool = True,
+        state: str = celery_states.SUCCESS,
+    ) -> Outcome:
+        """Return the outcome of a body that has returned ``result``."""
+        if not _keeps_result(request, store_result):
+            return Outcome(state)
+        return self._outcome(self.encode_result(result, state), state, None, request)
 
     def mark_as_failure(
         self,
@@ -116,31 +142,53 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         outcome = self._outcome(self.encode_result(exc, state), state, None, request)
         self._end(task_id, outcome, request, partial(self._part_done, request, state, exc))
 
-    def _end(self, task_id: str, outcome: Outcome, request: Any, follow: Any) -> None:
+    def go_on(self, end: End, value: Any, request: Any) -> None:
+        """Let follow what has waited for a parent that is complete, in the same transaction: its
+        canvas, or its error callbacks.
+        """
+        if end.state == celery_states.SUCCESS:
+            if is_held(self.app, request):
+                publish_next(self.app, request, value)
+            self._part_done(request, end.state, value)
+        else:
+            super().mark_as_failure(end.task_id, value, None, request, state=end.state)
+        if end.watcher:
+            own_connection().on_commit(partial(tell, self.app, end.watcher, end.task_id))
+
+    def _end(
+        self,
+        task_id: str,
+        outcome: Outcome,
+        request: Any,
+        follow: Any,
+        terms: Terms = NO_TERMS,
+    ) -> None:
         settle(request)  # whoever sees the end sees the whole log
 
         def end() -> None:
             with own_connection().transaction():
-                if self._write_once(task_id, outcome, request):
+                if self._write_once(task_id, outcome, request, terms):
                     follow()
 
         if request is not None and (request.chord or outcome.state != celery_states.SUCCESS):
             persist(end)
-        elif self._write(task_id, outcome, request):
+        elif self._write(task_id, outcome, request, terms):
             follow()
 
-    def _write(self, task_id: str, outcome: Outcome, request: Any) -> bool:
-        return persist(partial(self._write_once, task_id, outcome, request))
+    def _write(self, task_id: str, outcome: Outcome, request: Any, terms: Terms = NO_TERMS) -> bool:
+        return persist(partial(self._write_once, task_id, outcome, request, terms))
 
-    def _write_once(self, task_id: str, outcome: Outcome, request: Any) -> bool:
+    def _write_once(self, task_id: str, outcome: Outcome, request: Any, terms: Terms) -> bool:
         claim = claim_of(request)
         if claim is None or claim.task_id != task_id:
             return PublishingMirror(own_connection()).store(task_id, outcome)
         mirror = WorkingMirror(own_connection())
-        watcher = mirror.end(claim, outcome)
-        if watcher:
-            own_connection().on_commit(partial(tell, self.app, watcher, task_id))
-        return watcher is not None
+        end = mirror.end(claim, outcome, terms)
+        if end is None or end.is_waiting:
+            return False
+        if end.watcher:
+            own_connection().on_commit(partial(tell, self.app, end.watcher, task_id))
+        return True
 
     def _outcome(self, encoded: Any, state: str, traceback: Any, request: Any) -> Outcome:
         result, content_type = encode_text(encoded, self.serializer)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from celery.app.task import Context
 from celery.exceptions import WorkerLostError
 from kombu.log import get_logger
-from kombu.serialization import loads
 
 from cq_compat import states
 from cq_compat.backend import CqBackend
 from cq_compat.database import own_connection
 from cq_compat.encoding import encode_text
 from cq_compat.mirror import Claim, Outcome, WorkingMirror
-from cq_compat.records import HEADER
-from cq_transport.envelope import Envelope, from_text
+from cq_compat.requests import request_of
+from cq_transport.envelope import from_text
 
 logger = get_logger(__name__)
 
@@ -33,7 +31,7 @@ def bury(app: Celery, claim: Claim, message: str, worker: str) -> None:
     error = WorkerLostError(f"Worker {worker} was lost while it ran the task.")
     backend: Any = app.backend
     try:
-        request = _request(from_text(message), claim)
+        request = request_of(from_text(message), claim)
         if isinstance(backend, CqBackend) or _fail(app, claim, error):
             backend.mark_as_failure(claim.task_id, error, request=request)
     except Exception:  # an unreadable message, an error callback that cannot be called
@@ -45,20 +43,3 @@ def _fail(app: Celery, claim: Claim, error: Exception) -> bool:
     backend = CqBackend(app)
     encoded = encode_text(backend.encode_result(error, states.FAILURE), backend.serializer)
     return WorkingMirror(own_connection()).finish(claim, Outcome(states.FAILURE, *encoded))
-
-
-def _request(envelope: Envelope, claim: Claim) -> Context:
-    """Return the task's request as its worker had it."""
-    args, kwargs, embed = loads(
-        envelope["body"],
-        envelope.get("content-type"),
-        envelope.get("content-encoding"),
-        accept={envelope.get("content-type")},
-    )
-    info = envelope["properties"].get("delivery_info") or {}
-    return Context(
-        {**envelope["headers"], HEADER: claim.header(), "delivery_info": info, **(embed or {})},
-        args=args,
-        kwargs=kwargs,
-        called_directly=False,
-    )

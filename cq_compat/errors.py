@@ -5,7 +5,10 @@ CqError
 ├── TaskNotFinished       the operation is for finished tasks
 ├── TaskFinished          the operation is for tasks that are not finished
 ├── TaskClaimed           the operation is for tasks that wait for a worker
-└── MessageMissing        the row has no message that could be sent
+├── MessageMissing        the row has no message that could be sent
+├── SubtasksFailed        the task's subtasks have failed
+├── PreviousFailed        the task that this one was chained to has failed
+└── NotRunningHere        the operation is for the body of the task, and those below it
 """
 
 from __future__ import annotations
@@ -33,3 +36,19 @@ class TaskClaimed(CqError):
 
 class MessageMissing(CqError):
     """The row was made without a message, by another broker; publish the task anew."""
+
+
+class SubtasksFailed(CqError):
+    """Subtasks of the task have failed. They are named; retry them, or the task itself."""
+
+
+class PreviousFailed(CqError):
+    """The task that this one was chained to has not succeeded, so this one does not run. Chain it
+    with ``force=True`` to let it run in any case.
+    """
+
+
+class NotRunningHere(CqError):
+    """A subtask was asked for outside of its parent's body: only while that runs, or a subtask of
+    the same parent, the parent is sure to wait for another one.
+    """

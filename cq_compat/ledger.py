@@ -72,7 +72,8 @@ class RowLedger:
         mirror = PublishingMirror(connection)
         sends = conf().SEND_ON_COMMIT or record.waits
         run: int | None = 0
-        if not mirror.record(record, sent=not sends):
+        is_new = mirror.record(record, sent=not sends)
+        if not is_new:
             run = self._rerun(mirror, record)
         if run is None:
             message.envelope["headers"][HEADER] = {}  # nobody else is to keep it either
@@ -81,6 +82,10 @@ class RowLedger:
         message.envelope["headers"][HEADER] = {"run": run}
         if task_recorded.is_heard:
             connection.on_commit(partial(task_recorded.tell, **facts_of(message.envelope)))
+        if is_new and record.link.previous_id is not None:
+            # It may have ended already.
+            connection.on_commit(partial(_go_on, record.link.previous_id))
+            return True
         if sends and not record.waits:
             connection.on_commit(partial(outbox.put, Waiting(record.id, run, message, layer)))
         return sends
@@ -172,6 +177,12 @@ class RowLedger:
         claim = _unstamp(envelope)
         if claim is not None:
             persist(partial(_reject, claim))
+
+
+def _go_on(previous_id: str) -> None:
+    from cq_compat.native.following import go_on_after
+
+    go_on_after(previous_id)
 
 
 def _reject(claim: Claim) -> bool:

@@ -177,6 +177,11 @@ class Task(TaskVerbs, TaskHandle, Telling, models.Model):
                 fields=["previous_id"], name="cq_task_next", condition=Q(previous_id__isnull=False)
             ),
             models.Index(
+                fields=["previous_id"],
+                name="cq_task_held",
+                condition=Q(is_held=True, finished_at__isnull=True),
+            ),
+            models.Index(
                 fields=["waiting_since"],
                 name="cq_task_waiting",
                 condition=Q(waiting_since__isnull=False, finished_at__isnull=True),

@@ -18,7 +18,8 @@ from django.db import transaction
 from cq_compat import states
 from cq_compat.database import CallersConnection, alias
 from cq_compat.encoding import encode_text
-from cq_compat.mirror import Outcome, PublishingMirror
+from cq_compat.mirror import FamilyMirror, Outcome, PublishingMirror
+from cq_compat.native.revoking import members_of
 from cq_compat.termination import tell_workers
 from cq_compat.walk import CHUNK
 
@@ -45,8 +46,8 @@ def revoke(
     terminate: bool = False,
     signal: str = "SIGTERM",
 ) -> list[str]:
-    """End tasks that have not ended: they will not start, and what a body that runs returns is
-    refused.
+    """End tasks that have not ended, with their subtasks and what is chained to them: they will not
+    start, and what a body that runs returns is refused.
 
     Args:
         terminate: also end the bodies that run, once the transaction is committed. If the layer is
@@ -54,7 +55,10 @@ def revoke(
         signal: what their processes get.
     """
     outcome = revoked(reason)
-    changed = _in_chunks(task_ids, lambda mirror, ids: mirror.revoke(ids, outcome))
+    with transaction.atomic(using=alias()):
+        changed = _in_chunks(task_ids, lambda mirror, ids: mirror.revoke(ids, outcome))
+        members = members_of(FamilyMirror(CallersConnection()), changed)
+        changed += _in_chunks(members, lambda mirror, ids: mirror.revoke(ids, outcome))
     observed = _without_message(changed)
     kept = [task_id for task_id in changed if task_id not in observed] if terminate else []
     tell = partial(tell_workers, kept, list(observed), terminate=terminate, signal=signal)

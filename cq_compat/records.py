@@ -9,6 +9,7 @@ from typing import Any
 from celery.utils.time import maybe_iso8601
 
 from cq_compat.encoding import storable
+from cq_compat.links import NO_LINK, Link
 from cq_transport.envelope import Envelope, from_text, to_text
 from cq_transport.ledger import Outgoing
 
@@ -27,6 +28,7 @@ class Record:
     Args:
         delay: seconds until the keeper is to send it.
         waits: whether it is sent then and not before.
+        link: its place in its family.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Record:
     periodic_task_name: str | None
     delay: float
     waits: bool
+    link: Link = NO_LINK
 
 
 def is_task(envelope: Envelope) -> bool:
@@ -104,6 +107,7 @@ def record_of(message: Outgoing) -> Record:
         periodic_task_name=headers.get("periodic_task_name"),
         delay=max(lead, PUBLISHER_TIME),
         waits=lead > 0,
+        link=Link.read(headers),
     )
 
 

@@ -52,11 +52,23 @@ TRANSITIONS: dict[str, Transition] = {
     "mark_sent": Transition(
         None, "publisher or keeper, after the send", "run, no owner, not claimed since"
     ),
-    "claim": Transition(RECEIVED, "worker", "run, no owner, not finished, lease; fence + 1"),
+    "claim": Transition(
+        RECEIVED, "worker", "run, no owner, not finished, not WAITING, lease; fence + 1"
+    ),
     "start": Transition(STARTED, "pool child, before the body", "fence, owner, lease, RECEIVED"),
     "watch": Transition(None, "whoever waits for the result", "not finished"),
     "progress": Transition(None, "pool child", "fence, run, not finished"),
     "finish": Transition(SUCCESS, "pool child or worker", "fence, run, not finished"),
+    "wait": Transition(WAITING, "pool child", "fence, run, not finished; fence + 1"),
+    "complete": Transition(
+        None, "whoever ended the last subtask, keeper", "WAITING, no unfinished subtask; fence + 1"
+    ),
+    "join": Transition(None, "the running task", "a subtask from now on"),
+    "release": Transition(None, "whoever ended the previous task, keeper", "held, not finished"),
+    "give_up": Transition(
+        None, "whoever ended the previous task, keeper", "held, not finished; fence + 1"
+    ),
+    "drop": Transition(None, "whoever ended the previous task, keeper", "held; the row is deleted"),
     "put_off": Transition(RECEIVED, "pool child, after Reject", "fence, owner, not finished"),
     "hand_back": Transition(PENDING, "worker", "fence, owner, not begun or late; unsent"),
     "die": Transition(None, "worker", "fence, owner, begun, last death; fence + 1"),

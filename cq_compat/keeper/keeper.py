@@ -7,6 +7,7 @@ from kombu.log import get_logger
 
 from cq_compat.database import OwnConnection
 from cq_compat.keeper.duty import Duty
+from cq_compat.keeper.families import Families
 from cq_compat.keeper.heartbeat import Heartbeat
 from cq_compat.keeper.leadership import Leadership
 from cq_compat.keeper.loop import Loop
@@ -41,6 +42,7 @@ class Keeper:
             ringing,
             Expiring(connection),
             Recounting(app),
+            Families(app),
         ]
         # A thread of its own: a layer that does not answer must not keep the lease from going on.
         heartbeat = Heartbeat(lease)

@@ -1,19 +1,73 @@
-"""Tells of tasks that have ended."""
+"""Ends of tasks: what every verb that writes one has in common."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from kombu.log import get_logger
 
+from cq_compat import states
 from cq_compat.database import Connection
 from cq_compat.dialects import Dialect, dialect_of
+from cq_compat.mirror.outcomes import End
+from cq_compat.mirror.table import Params, TaskTable
 from cq_compat.signals import task_finished
 
 logger = get_logger(__name__)
 
+_NEXT = (
+    "EXISTS (SELECT 1 FROM cq_task n WHERE n.previous_id = cq_task.id "
+    "AND n.is_held AND n.finished_at IS NULL)"
+)
+_COLUMNS = f"id, state, watcher, CASE WHEN is_subtask THEN parent_id END, {_NEXT}"
 
-def tell_finished(connection: Connection, task_ids: Sequence[str]) -> None:
+
+class EndingTable(TaskTable):
+    """Writes ends, tells of them, and lets follow what follows once they are committed."""
+
+    def end_one(
+        self, task_id: str, sets: str, values: Params, guard: str, params: Params
+    ) -> End | None:
+        """End the one task that meets the guard; ``None`` if it does not."""
+        if self.dialect.has_returning:
+            rows = self.update_returning(sets, values, guard, params, _COLUMNS)
+        elif self.update_one(sets, values, guard, params):
+            rows = self.select(_COLUMNS, "id = %s", [task_id])
+        else:
+            rows = []
+        ends = _read(rows)
+        self.tell(ends)
+        return ends[0] if ends else None
+
+    def end_many(self, sets: str, values: Params, guard: str, params: Params) -> list[End]:
+        """End the tasks that meet the guard."""
+        ends = _read(self.update_returning(sets, values, guard, params, _COLUMNS))
+        self.tell(ends)
+        return ends
+
+    def tell(self, ends: list[End]) -> None:
+        """Tell of ends, and let follow what follows from them, once they are committed."""
+        told = [end.task_id for end in ends if end.state in states.FINISHED]
+        if told and task_finished.is_heard:
+            self.connection.on_commit(partial(_tell_finished, self.connection, told))
+        concerned = [end for end in ends if end.has_followers]
+        if concerned:
+            self.connection.on_commit(partial(_follow, concerned))
+
+
+def _read(rows: Sequence[Any]) -> list[End]:
+    return [End(row[0], row[1], row[2] or "", row[3], bool(row[4])) for row in rows]
+
+
+def _follow(ends: list[End]) -> None:
+    from cq_compat.native.following import follow
+
+    follow(ends)
+
+
+def _tell_finished(connection: Connection, task_ids: Sequence[str]) -> None:
     """Send ``task_finished`` of each; a failure is logged and no more."""
     try:
         dialect = dialect_of(connection.vendor)

@@ -9,7 +9,7 @@ from uuid import UUID
 from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.publishing import PublishingMirror
-from cq_compat.mirror.table import LIVE, OPEN, marks
+from cq_compat.mirror.table import LIVE, NOT_WAITING, OPEN, marks
 
 #: Owners looked at in one pass.
 _OWNERS = 100
@@ -203,7 +203,8 @@ class KeepingMirror(PublishingMirror):
         """Return tasks that nobody has begun in time."""
         rows = self.select(
             "id",
-            f"owner_id IS NULL AND {LIVE} AND expires_at < {self.now} AND message <> ''",
+            f"owner_id IS NULL AND {LIVE} AND expires_at < {self.now} AND message <> '' "
+            f"AND {NOT_WAITING}",
             [limit],
             "LIMIT %s",
         )

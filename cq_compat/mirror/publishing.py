@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from cq_compat import states
+from cq_compat.links import NO_LINK, Link
 from cq_compat.mirror.claims import Claim
-from cq_compat.mirror.outcomes import Outcome
-from cq_compat.mirror.table import OPEN, UNSETTLED, TaskTable, flat, marks
+from cq_compat.mirror.endings import EndingTable
+from cq_compat.mirror.outcomes import End, Outcome
+from cq_compat.mirror.table import NOT_WAITING, OPEN, UNSETTLED, flat, marks
 from cq_compat.records import Record, nesting_of
 
 #: What a new row begins with, in SQL: what is the same in every row need not be sent with each.
@@ -17,6 +19,8 @@ _NEW = {
     **dict.fromkeys(("acks_late", "is_subtask", "is_held", "subtasks_may_fail"), "FALSE"),
     **dict.fromkeys(("worker", "content_type"), "''"),
 }
+_LINKED = {name: value for name, value in _NEW.items() if name not in ("is_subtask", "is_held")}
+_EMPTY: dict[str, Any] = {}
 _UNKNOWN: dict[str, Any] = {
     **dict.fromkeys(("name", "args", "kwargs", "broker", "exchange", "queue", "message"), ""),
     "priority": 0,
@@ -33,19 +37,21 @@ _OUTCOME = (
 _NOT_CLAIMED = f" AND (owner_id IS NULL OR state <> '{states.RECEIVED}')"
 
 
-class PublishingMirror(TaskTable):
+class PublishingMirror(EndingTable):
     """The verbs of whoever has no claim."""
 
     def record(self, record: Record, *, sent: bool = False) -> bool:
         """Make a row; tell whether there was none of that id."""
-        columns = self._columns(record)
+        link = record.link
+        values = {**self._columns(record), **(_EMPTY if link is NO_LINK else _links(link))}
+        later = self.later.replace("%s", f"{record.delay:.6f}")
         return self.insert(
-            {name: value for name, value in columns.items() if value is not None},
-            **_NEW,
+            {name: value for name, value in values.items() if value is not None},
+            **(_NEW if link is NO_LINK else _LINKED),
             state=f"'{states.PENDING}'",
             created_at=self.now,
             sent_at=self.now if sent else "NULL",
-            due_at=self.later.replace("%s", f"{record.delay:.6f}"),
+            due_at=later if link.previous_id is None else "NULL",
         )
 
     def adopt(self, record: Record) -> None:
@@ -133,30 +139,33 @@ class PublishingMirror(TaskTable):
 
     def store(self, task_id: str, outcome: Outcome) -> bool:
         """Store the state of a task by its id alone; tell whether its outcome was not settled."""
+        return (
+            self._store(task_id, outcome)
+            or self._store_new(task_id, outcome)
+            or self._store(task_id, outcome)  # an observer may have made the row meanwhile
+        )
+
+    def _store(self, task_id: str, outcome: Outcome) -> bool:
+        sets = "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
+        guard = f"id = %s AND {UNSETTLED}"
+        if outcome.state not in states.FINISHED:
+            sets += "ended_as = NULL, finished_at = NULL"
+            return self.update_one(sets, outcome, guard + _NOT_CLAIMED, [task_id])
+        sets += f"ended_as = %s, finished_at = {self.now}, owner_id = NULL"
+        ended = self.end_one(task_id, sets, [*outcome, outcome.ended_as], guard, [task_id])
+        return ended is not None
+
+    def _store_new(self, task_id: str, outcome: Outcome) -> bool:
         ends = outcome.state in states.FINISHED
-        finished, ended_as = (self.now, outcome.ended_as) if ends else ("NULL", None)
+        ended_as = outcome.ended_as if ends else None
         columns = {**outcome._asdict(), "ended_as": ended_as}
         new = {name: value for name, value in _NEW.items() if name not in columns}
         values = {**_UNKNOWN, "id": task_id, **columns}
-        stored = (
-            self._store(task_id, outcome)
-            or self.insert(values, **new, created_at=self.now, finished_at=finished)
-            or self._store(task_id, outcome)  # an observer may have made the row meanwhile
-        )
+        finished = self.now if ends else "NULL"
+        stored = self.insert(values, **new, created_at=self.now, finished_at=finished)
         if stored and ends:
-            self.tell_finished([task_id])
+            self.tell([End(task_id, outcome.state)])
         return stored
-
-    def _store(self, task_id: str, outcome: Outcome) -> bool:
-        ends = outcome.state in states.FINISHED
-        ending = f"finished_at = {self.now}, owner_id = NULL" if ends else "finished_at = NULL"
-        return self.update_one(
-            "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"ended_as = %s, {ending}",
-            [*outcome, outcome.ended_as if ends else None],
-            f"id = %s AND {UNSETTLED}{'' if ends else _NOT_CLAIMED}",
-            [task_id],
-        )
 
     def watch(self, task_ids: Sequence[str], watcher: str) -> int:
         """Note who waits for the ends of tasks, in place of whoever did before; return how many of
@@ -169,26 +178,23 @@ class PublishingMirror(TaskTable):
         """End tasks; their messages, starts and outcomes are refused from now on. Return the ids
         of those that had not ended.
         """
-        rows = self.update_returning(
+        ends = self.end_many(
             "state = %s, result = %s, content_type = %s, ended_as = %s, owner_id = NULL, "
             f"fence = fence + 1, finished_at = {self.now}",
             [*outcome[:3], outcome.ended_as],
             f"id IN ({marks(task_ids)}) AND {OPEN}",
             task_ids,
-            "id",
         )
-        ended = [row[0] for row in rows]
-        self.tell_finished(ended)
-        return ended
+        return [end.task_id for end in ends]
 
     def requeue(self, task_ids: Sequence[str]) -> list[str]:
         """Let finished tasks run once more from the beginning, at once and without an end to their
-        waiting; return the ids of those that will.
+        waiting, but after the tasks that they were held for; return the ids of those that will.
         """
         nulls = "".join(f"{name} = NULL, " for name in _OUTCOME)
         rows = self.update_returning(
             f"{nulls}state = '{states.PENDING}', run = run + 1, fence = fence + 1, deaths = 0, "
-            f"retries = 0, due_at = {self.now}",
+            f"retries = 0, due_at = CASE WHEN is_held THEN NULL ELSE {self.now} END",
             [],
             f"id IN ({marks(task_ids)}) AND NOT ({OPEN}) AND message <> ''",
             task_ids,
@@ -216,7 +222,8 @@ class PublishingMirror(TaskTable):
             "run = run + 1, fence = fence + 1, message = '', broker = %s, sent_at = NULL, "
             "due_at = NULL",
             [broker],
-            f"id = %s AND run = %s AND owner_id IS NULL AND {OPEN} AND message <> ''",
+            f"id = %s AND run = %s AND owner_id IS NULL AND {OPEN} AND message <> '' "
+            f"AND {NOT_WAITING} AND NOT is_held",
             [task_id, run],
         )
 
@@ -254,3 +261,14 @@ class PublishingMirror(TaskTable):
             "group_id": record.group_id,
             "periodic_task_name": record.periodic_task_name,
         }
+
+
+def _links(link: Link) -> dict[str, Any]:
+    found = {
+        "is_subtask": link.subtask_of is not None,
+        "is_held": link.previous_id is not None,
+        "previous_id": link.previous_id,
+        "runs_after": link.runs_after,
+    }
+    # Celery takes the task whose body publishes for the parent.
+    return found if link.subtask_of is None else {**found, "parent_id": link.subtask_of}

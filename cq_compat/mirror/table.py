@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +12,6 @@ from django.db import IntegrityError
 from cq_compat import states
 from cq_compat.database import Connection, Row
 from cq_compat.dialects import dialect_of, is_duplicate, stored_uuid
-from cq_compat.mirror.endings import tell_finished
-from cq_compat.signals import task_finished
 
 #: Not finished: what keepers look for, in the words of the indexes of what is not finished.
 LIVE = "finished_at IS NULL"
@@ -23,6 +21,18 @@ OPEN = "CASE WHEN finished_at IS NULL THEN 1 ELSE 0 END = 1"
 #: Without an outcome for good. A body that raises ``Ignore`` has finished its row so, and leaves
 #: the outcome to others: to those that ``replace()`` put in its place, or to whoever stores one.
 UNSETTLED = f"state NOT IN ({', '.join(repr(state) for state in sorted(states.SETTLED))})"
+#: Not waiting for subtasks: the body of such a task has ended, and does not run again.
+NOT_WAITING = f"state <> '{states.WAITING}'"
+# A table within the table: MySQL changes none of which a condition reads another row. The youngest
+# subtask is the one that most probably has not ended.
+_SUBTASK = (
+    "EXISTS (SELECT 1 FROM (SELECT s.id FROM cq_task s WHERE s.parent_id = %s AND s.is_subtask "
+    "AND {} LIMIT 1) kin)"
+)
+#: All subtasks of a task, whose id is a parameter, have ended.
+ALL_ENDED = f"NOT {_SUBTASK.format('s.finished_at IS NULL ORDER BY s.created_at DESC')}"
+#: They have ended, and well; the id is a parameter twice.
+ALL_WELL = f"{ALL_ENDED} AND NOT {_SUBTASK.format('s.ended_as IS NOT NULL')}"
 Params = Sequence[Any]
 
 
@@ -99,11 +109,6 @@ class TaskTable:
             chosen = f"id IN ({marks(ids)})"
             self.update(sets, values, chosen, ids)
             return self.select(columns, chosen, ids)
-
-    def tell_finished(self, task_ids: Sequence[str]) -> None:
-        """Tell whoever listens that tasks have ended, once that is committed."""
-        if task_finished.is_heard and task_ids:
-            self.connection.on_commit(partial(tell_finished, self.connection, task_ids))
 
     def select(self, columns: str, guard: str, params: Params, end: str = "") -> list[Row]:
         """Return the rows that meet the guard."""

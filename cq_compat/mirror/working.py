@@ -9,12 +9,13 @@ from uuid import UUID
 
 from cq_compat import states
 from cq_compat.mirror.claims import Claim
-from cq_compat.mirror.outcomes import Outcome
-from cq_compat.mirror.table import OPEN, TaskTable, flat, marks
+from cq_compat.mirror.endings import EndingTable
+from cq_compat.mirror.outcomes import NO_TERMS, End, Outcome, Terms
+from cq_compat.mirror.table import ALL_WELL, NOT_WAITING, OPEN, flat, marks
 from cq_compat.records import PUBLISHER_TIME
 
 
-class WorkingMirror(TaskTable):
+class WorkingMirror(EndingTable):
     """The verbs of workers; all but ``claim`` need a claim that holds."""
 
     def claim(
@@ -38,7 +39,7 @@ class WorkingMirror(TaskTable):
             f"received_at = {self.now}, sent_at = COALESCE(sent_at, {self.now})",
             [self.uuid(owner), worker],
             f"{self.pairs(wanted)} AND {f'({free} OR {mine})' if again else free} "
-            f"AND {OPEN} AND {self.alive}",
+            f"AND {OPEN} AND {NOT_WAITING} AND {self.alive}",
             [*flat(wanted), *[self.uuid(owner)] * (2 if again else 1)],
             "id, run, fence",
             once=True,
@@ -74,56 +75,75 @@ class WorkingMirror(TaskTable):
         )
 
     def finish(self, claim: Claim, outcome: Outcome) -> bool:
-        """End the task; tell whether the claim holds."""
+        """End the task, or let it wait for its subtasks; tell whether the claim holds."""
         return self.end(claim, outcome) is not None
 
-    def end(self, claim: Claim, outcome: Outcome) -> str | None:
-        """End the task; return who watches it, nobody being empty, ``None`` if the claim does not
-        hold. A database that returns no rows says nobody.
+    def end(self, claim: Claim, outcome: Outcome, terms: Terms = NO_TERMS) -> End | None:
+        """End the task; ``None`` if the claim does not hold. One that has succeeded waits for its
+        subtasks, if some have not ended or have failed.
         """
-        sets = (
+        key = _key(claim)
+        if outcome.state != states.SUCCESS:
+            return self._end(claim, outcome, _HELD, key)
+        if terms.result_from is None:
+            guard = f"{_HELD} AND {ALL_WELL}"
+            done = self._end(claim, outcome, guard, [*key, *[claim.task_id] * 2])
+            if done is not None:
+                return done
+        return self._wait(claim, outcome, terms)
+
+    def _end(self, claim: Claim, outcome: Outcome, guard: str, params: Sequence[Any]) -> End | None:
+        return self.end_one(
+            claim.task_id,
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"ended_as = %s, owner_id = NULL, finished_at = {self.now}"
+            f"ended_as = %s, owner_id = NULL, finished_at = {self.now}",
+            [*outcome, outcome.ended_as],
+            guard,
+            params,
         )
-        values = [*outcome, outcome.ended_as]
-        guard, params = f"id = %s AND fence = %s AND run = %s AND {OPEN}", _key(claim)
-        if self.dialect.has_returning:
-            rows = self.update_returning(sets, values, guard, params, "watcher")
-        else:
-            rows = [("",)] if self.update_one(sets, values, guard, params) else []
-        if not rows:
-            return None
-        self.tell_finished([claim.task_id])
-        return rows[0][0] or ""
+
+    def _wait(self, claim: Claim, outcome: Outcome, terms: Terms) -> End | None:
+        # The claim holds no more, nor is there a message to lose or to send.
+        return self.end_one(
+            claim.task_id,
+            f"state = '{states.WAITING}', result = %s, content_type = %s, traceback = %s, "
+            "children = %s, result_from = %s, subtasks_may_fail = %s, owner_id = NULL, "
+            f"fence = fence + 1, sent_at = NULL, due_at = NULL, waiting_since = {self.now}",
+            [*outcome[1:], *terms],
+            _HELD,
+            _key(claim),
+        )
 
     def end_of(self, owner: UUID, task_id: str, outcome: Outcome) -> bool:
         """End a task of a worker that has lost the claim itself, with the process that ran it; tell
         whether the worker owned it.
         """
-        ended = self.update_one(
+        ended = self.end_one(
+            task_id,
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
             f"ended_as = %s, owner_id = NULL, fence = fence + 1, finished_at = {self.now}",
             [*outcome, outcome.ended_as],
             f"id = %s AND owner_id = %s AND {OPEN}",
             [task_id, self.uuid(owner)],
         )
-        if ended:
-            self.tell_finished([task_id])
-        return ended
+        return ended is not None
 
-    def settle(self, claim: Claim, state: str) -> bool:
+    def settle(self, claim: Claim, state: str, terms: Terms = NO_TERMS) -> bool:
         """End a task whose body has stored a state of its own, or none: then it gets ``state``."""
+        key, kin = _key(claim), [claim.task_id] * 2
         last = f"CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END"
-        ended = self.update_one(
+        waits = state == states.SUCCESS
+        ended = self.end_one(
+            claim.task_id,
             f"state = {last}, ended_as = NULLIF({last}, '{states.SUCCESS}'), "
             f"owner_id = NULL, finished_at = {self.now}",
             [state, state],
-            f"id = %s AND fence = %s AND run = %s AND {OPEN}",
-            _key(claim),
+            f"{_HELD} AND {ALL_WELL}" if waits else _HELD,
+            [*key, *kin] if waits else key,
         )
-        if ended:
-            self.tell_finished([claim.task_id])
-        return ended
+        if ended is None and waits:
+            ended = self._wait(claim, Outcome(state), terms)
+        return ended is not None
 
     def put_off(self, claim: Claim) -> bool:
         """Note that a body has ended and its message goes back, so that this is no death; tell
@@ -175,6 +195,9 @@ class WorkingMirror(TaskTable):
             [claim.task_id, claim.fence, self.uuid(claim.owner), max_deaths],
         )
         return replace(claim, fence=claim.fence + 1) if held else None
+
+
+_HELD = f"id = %s AND fence = %s AND run = %s AND {OPEN}"
 
 
 def _key(claim: Claim) -> list[Any]:
