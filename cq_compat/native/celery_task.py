@@ -3,39 +3,121 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 from celery.contrib.django.task import DjangoTask
+from django.db import transaction
+from kombu.utils.uuid import uuid
 
-from cq_compat.native.running import handle, task_of
+from cq_compat.native.coalescing import key_of, publish_one
+from cq_compat.native.ending import end_with_body, hold_next
+from cq_compat.native.retrying import RetryLater, in_transaction, is_in_transaction
+from cq_compat.native.running import begin_serial, current_task, handle, task_of
+from cq_compat.native.serial import SerialTask, expected, run_here
 
 if TYPE_CHECKING:
     from cq_compat.models import Task
 
+#: Options by which a canvas ties a task to others: one that was not published would be missed.
+_CANVAS = ("root_id", "group_id", "chord", "chain")
+
 
 class NativeTask(DjangoTask):  # type: ignore[misc]
-    """Gives the body its task, and whoever publishes it the task that will run."""
+    """Gives the body its task, and whoever publishes it the task that will run.
+
+    The attributes are options of ``@task``.
+    """
 
     abstract = True
     atomic = True
     coalesce: bool | Callable[..., Any] = False
     default_queue: str | None = None
+    subtasks_may_fail = False
+    holds_next = True
 
-    def perform(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Run the body."""
-        return function(task_of(self), *args, **kwargs)
+    # Running
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Task:
+    def perform(self, body: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run the body for a worker, or for whoever has called it."""
+        request = self.request
+        if request.called_directly or request.is_eager:
+            return self._perform_here(request, body, args, kwargs)
+        run = partial(body, task_of(self), *args, **kwargs)
+        if not self.atomic:
+            value = run()
+            hold_next(self, value)
+            return value
+        try:
+            with transaction.atomic(), in_transaction(request):
+                value = run()
+                end_with_body(self, value)
+            return value
+        except RetryLater as later:
+            again = later.again
+        return again()
+
+    def _perform_here(self, request: Any, body: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        task = expected(self.name, request.id)
+        begin_serial(request, task)
+        with self._transaction_here(request):
+            value = body(task, *args, **kwargs)
+            return task.value_of(value, may_fail=self.subtasks_may_fail)
+
+    def _transaction_here(self, request: Any) -> AbstractContextManager[Any]:
+        # Eagerly it runs as for a worker; a function that is called is a part of what calls it.
+        if self.atomic and request.is_eager and self.app.conf.task_always_eager:
+            return transaction.atomic()
+        return nullcontext()
+
+    def retry(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task once more, as Celery does; what a body in a transaction has written is
+        undone before.
+        """
+        again = partial(super().retry, *args, **kwargs)
+        if kwargs.get("throw", True) and is_in_transaction(self.request):
+            raise RetryLater(again)
+        return again()
+
+    # Publishing
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Publish the task, as Celery does, and return it."""
         if self.default_queue and not options.keys() & {"queue", "exchange", "routing_key"}:
             options["queue"] = self.default_queue
-        result = super().apply_async(args, kwargs, **options)
-        return handle(result.id, name=self.name)
+        publish = partial(super().apply_async, args, kwargs, **options)
+        if self.app.conf.task_always_eager:
+            return run_here(self.name, publish)
+        if any(options.get(name) for name in _CANVAS):
+            return self._handle(publish().id)
+        if isinstance(current_task(), SerialTask):
+            return run_here(self.name, partial(self.apply, args, kwargs))
+        key = key_of(self.name, self.coalesce, tuple(args or ()), kwargs or {})
+        if key is None:
+            return self._handle(publish().id)
+        task_id = options.get("task_id") or uuid()
+        return self._handle(publish_one(key, task_id, partial(publish, task_id=task_id)))
+
+    def apply_async_on_commit(self, args: Any = None, kwargs: Any = None, **options: Any) -> Task:
+        """Publish the task when the transaction commits, and return it."""
+        task = self._handle(options.pop("task_id", None) or uuid())
+
+        def publish() -> None:  # the id is another one if the task is coalesced
+            task.id = self.apply_async(args, kwargs, task_id=task.id, **options).id
+
+        transaction.on_commit(publish)
+        return task
+
+    def delay_on_commit(self, *args: Any, **kwargs: Any) -> Task:
+        """Publish the task when the transaction commits, and return it."""
+        return self.apply_async_on_commit(args, kwargs)
 
     async def adelay(self, *args: Any, **kwargs: Any) -> Task:
         """Publish the task from asynchronous code."""
         found: Task = await sync_to_async(self.delay)(*args, **kwargs)
         return found
+
+    def _handle(self, task_id: str) -> Task:
+        return handle(task_id, name=self.name)

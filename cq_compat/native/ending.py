@@ -1,0 +1,82 @@
+"""Ends tasks in the transaction of their bodies.
+
+What the body has written, the end of its task and the next tasks of its chain are committed
+together, so each is there once. Celery, which goes on when the body has returned, finds it done.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import Ignore
+from django.db import DEFAULT_DB_ALIAS
+from kombu.log import get_logger
+
+from cq_compat.backend import CqBackend
+from cq_compat.database import CallersConnection, Connection, alias
+from cq_compat.guards import claim_of
+from cq_compat.mirror import Claim, Terms, WorkingMirror
+from cq_compat.mirror.table import ALL_WELL
+from cq_compat.native.canvas import drop_next, has_next, publish_next
+from cq_compat.native.ends import note_end
+from cq_compat.native.telling import settle
+from cq_compat.native.terms import join_returned, terms_of
+from cq_compat.waking import tell
+
+if TYPE_CHECKING:
+    from cq_compat.native.celery_task import NativeTask
+
+logger = get_logger(__name__)
+
+
+class ClaimLost(Ignore):  # type: ignore[misc]
+    """The task was given to others while its body ran; what this one has written is undone."""
+
+
+def end_with_body(task: NativeTask, value: Any) -> None:
+    """End the task of a body that has returned in a transaction, or let it wait for its subtasks.
+    Where that is not the rows' transaction, Celery ends the task afterwards.
+
+    Raises:
+        ClaimLost: it is not this worker's any more.
+    """
+    request, claim = task.request, claim_of(task.request)
+    if claim is None or alias() != DEFAULT_DB_ALIAS or not isinstance(task.backend, CqBackend):
+        hold_next(task, value)
+        return
+    connection, terms = CallersConnection(), terms_of(task.app, request, value)
+    if connection.vendor != "sqlite":
+        settle(request)  # on a connection beside this one, which SQLite would let wait
+    join_returned(connection, terms, claim.task_id)
+    if has_next(request):
+        if not _waits(connection, claim, terms):
+            publish_next(task.app, request, value)
+        drop_next(request)
+    outcome = task.backend.outcome_of(None if terms.result_from else value, request)
+    end = WorkingMirror(connection).end(claim, outcome, terms)
+    if end is None:
+        logger.warning("Task %s[%s] is undone: others have it now.", task.name, claim.task_id)
+        raise ClaimLost("the claim on the task does not hold")
+    note_end(request, end)
+    if end.watcher and not end.is_waiting:
+        connection.on_commit(partial(tell, task.app, end.watcher, end.task_id))
+
+
+def hold_next(task: NativeTask, value: Any) -> None:
+    """Keep Celery from publishing what is linked to a task that is to wait for its subtasks; that
+    is done when it is complete.
+    """
+    request, claim = task.request, claim_of(task.request)
+    if claim is None or not has_next(request):
+        return
+    if _waits(CallersConnection(), claim, terms_of(task.app, request, value)):
+        drop_next(request)
+
+
+def _waits(connection: Connection, claim: Claim, terms: Terms) -> bool:
+    # A body may have begun subtasks that others have ended, in good time or in vain.
+    if terms.result_from is not None:
+        return True
+    well = f"id = %s AND {ALL_WELL}"
+    return not WorkingMirror(connection).select("1", well, [claim.task_id] * 3)

@@ -1,0 +1,84 @@
+"""A worker with django-cq's own tasks on each database, for the whole folder."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from celery import Celery, current_app
+from django.db import connections
+
+from cq_compat.ledger import ledger
+from cq_transport import current_ledger, use_ledger
+from tests.servers.databases import declared, sqlite
+from tests.servers.project import Project
+from tests.servers.redis import RedisServer
+
+#: The alias of the rows in this process.
+ALIAS = "tasks"
+#: The modules of the worker's tasks.
+MODULES = ("tests.project.native", "tests.project.telling")
+OPTIONS = ("--without-gossip", "--without-mingle", "-I", ",".join(MODULES), "-Q", "celery,mail")
+
+
+@pytest.fixture(scope="package", params=["postgresql", "sqlite"])
+def database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """An empty database, as an entry of DATABASES."""
+    if request.param == "sqlite":
+        return sqlite(tmp_path_factory.mktemp("native"))
+    server = request.getfixturevalue("postgres_server")
+    found: dict[str, Any] = server.django(server.create_database())
+    return found
+
+
+@pytest.fixture(scope="package")
+def project(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, database: dict[str, Any]
+) -> Project:
+    redis_server.flush()
+    project = Project.on_redis(
+        tmp_path_factory.mktemp("native"),
+        redis_server,
+        DATABASES={"default": database},
+        CQ={},
+        CELERY_RESULT_BACKEND="cq",
+    )
+    project.python("-m", "django", "migrate", "cq", "--verbosity=0")
+    return project
+
+
+@pytest.fixture(scope="package")
+def client(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
+    """Publish to the project from this process."""
+    database, before = project.settings["DATABASES"]["default"], current_ledger()
+    current = current_app._get_current_object()
+    use_ledger(ledger)
+    with django_db_blocker.unblock(), declared(**{ALIAS: database}), project.client() as app:
+        app.set_current()
+        app.set_default()  # of other threads
+        with connections[ALIAS].cursor() as cursor:
+            cursor.execute("CREATE TABLE effect (task_id varchar(255) NOT NULL)")
+        yield app
+    current.set_current()
+    current.set_default()
+    use_ledger(before)
+
+
+@pytest.fixture(scope="package")
+def app(client: Celery, project: Project) -> Iterator[Celery]:
+    """The same, with a worker."""
+    with project.worker("-c", "2", *OPTIONS):
+        yield client
+
+
+@pytest.fixture
+def effects(client: Celery) -> Callable[[str], int]:
+    """Count what the body of a task has written."""
+
+    def count(task_id: str) -> int:
+        with connections[ALIAS].cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM effect WHERE task_id = %s", [task_id])
+            return int(cursor.fetchone()[0])
+
+    return count
