@@ -39,7 +39,7 @@ def stage(
 
 @pytest.fixture(scope="module", params=POOLS)
 def worker(request: pytest.FixtureRequest, stage: Stage) -> Iterator[CeleryWorker]:
-    with stage.project.worker(*POOLS[request.param]) as worker:
+    with stage.project.worker(*POOLS[request.param], "-I", "tests.project.telling") as worker:
         yield worker
         assert worker.terminate() == 0
         assert worker.nodename not in stage.workers()
@@ -144,3 +144,18 @@ def test_what_was_seen_last_is_written_at_the_end(stage: Stage, processes: Celer
 
     stage.wait_all(ids, "SUCCESS")
     assert processes.nodename not in stage.workers()
+
+
+def test_what_bodies_say_is_kept(stage: Stage, worker: CeleryWorker) -> None:
+    names = ("use_loggers", "track", "flood")
+    ids = [
+        str(stage.app.send_task(f"tests.project.telling.{name}", args).id)
+        for name, args in zip(names, ([], [1_000], [5_000]), strict=True)
+    ]
+    spoke, tracked, flooded = (stage.wait(task_id, "SUCCESS") for task_id in ids)
+
+    wait_until(lambda: len(spoke.logs) == 3, DEADLINE)
+    assert spoke.logs[0].logger == "tests.project.telling"
+    wait_until(lambda: tracked.progress.percent == 100, DEADLINE)
+    wait_until(lambda: len(flooded.logs) and flooded.logs.last().number == 5_000, DEADLINE)
+    assert len(flooded.logs) == 1_000
