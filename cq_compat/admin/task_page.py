@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from cq_compat.admin.journal import log_lines, progress_bar
 from cq_compat.admin.marks import block, lines, moment, state_badge, table, task_link, took
 from cq_compat.models import Task, Worker
 from cq_compat.redaction import Redaction
@@ -29,7 +30,8 @@ class TaskPage(admin.ModelAdmin):  # type: ignore[type-arg]
         return [
             (None, {"fields": [("page_state", "holder"), "task_name", "page_id"]}),
             (_("Arguments"), {"fields": ["page_args", "page_kwargs"]}),
-            (_("Outcome"), {"fields": ["page_result", "page_traceback"]}),
+            (_("Outcome"), {"fields": ["page_progress", "page_result", "page_traceback"]}),
+            (_("Log"), {"fields": ["page_logs"]}),
             (_("Times"), {"fields": ["page_times"]}),
             (_("Attempts"), {"fields": [("page_run", "retries", "deaths", "acks_late")]}),
             (_("Family"), {"fields": ["parent", "root", "group", "page_children"]}),
@@ -83,6 +85,16 @@ class TaskPage(admin.ModelAdmin):  # type: ignore[type-arg]
     def page_kwargs(self, task: Any) -> str:
         """Return the keyword arguments."""
         return block(task.redaction.arguments(task.kwargs))
+
+    @admin.display(description=_("progress"))
+    def page_progress(self, task: Any) -> str:
+        """Return how far the body has come, as it says itself."""
+        return progress_bar(task, task.redaction)
+
+    @admin.display(description=_("log"))
+    def page_logs(self, task: Any) -> str:
+        """Return the last lines of its log."""
+        return log_lines(task, task.redaction, self.admin_site.name)
 
     @admin.display(description=_("result"))
     def page_result(self, task: Any) -> str:

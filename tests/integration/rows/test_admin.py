@@ -11,7 +11,7 @@ from django.test import Client
 
 from cq_compat import states
 from cq_compat.lease import Lease
-from cq_compat.models import Task, Worker
+from cq_compat.models import Task, TaskLog, Worker
 from tests.conformance.rows.messages import BROKER
 from tests.integration.rows.plans import Recorder
 
@@ -181,7 +181,7 @@ def secretive() -> Task:
         states.FAILURE,
         args=f"({{'to': 'ada', 'password': '{SECRET}'}},)",
         kwargs=f"{{'api_key': '{SECRET}', 'order': <Order 5>}}",
-        result=f'{{"exc_type": "ValueError", "access_token": "{SECRET}"}}',
+        encoded_result=f'{{"exc_type": "ValueError", "access_token": "{SECRET}"}}',
         content_type="application/json",
         traceback=f"ValueError: password={SECRET} is wrong",
     )
@@ -264,3 +264,43 @@ def test_workers(operator: Client) -> None:
     assert f"owner__id__exact={lease.owner}" in alive.content.decode()
     assert len(held.context["cl"].result_list) == 1
     assert own.status_code == 200
+
+
+def line(task: Task, number: int, message: str, **values: Any) -> None:
+    """Make a line of a task's log."""
+    from cq_compat.clock import Now
+
+    known = {"root_id": task.pk, "logger": "shop", "created_at": Now(), "level": 20}
+    TaskLog.objects.create(task=task, number=number, message=message, **{**known, **values})
+
+
+def test_a_task_shows_its_progress_and_its_log(operator: Client, onlooker: Client) -> None:
+    task = make("STARTED", progress_done=3, progress_total=12, progress_message="token=abc")
+    below = make(root_id=task.pk, parent_id=task.pk)
+    line(task, 3, "password=hunter2 <b>", level=30)
+    line(below, 1, "from below", root_id=task.pk)
+
+    full = operator.get(page(task)).content.decode()
+    assert '<progress class="cq-progress" max="100" value="25.0">25 %</progress>' in full
+    assert "3 of 12: token=abc" in full
+    assert "2 earlier lines are not kept." in full
+    assert "password=hunter2 &lt;b&gt;" in full and "cq-level-warning" in full
+    assert f'href="/admin/cq/task/{below.pk}/change/"' in full and "from below" in full
+
+    hidden = onlooker.get(page(task)).content.decode()
+    assert "3 of 12" in hidden and SECRET not in hidden and "token=abc" not in hidden
+    assert "from below" in onlooker.get(page(below)).content.decode()
+
+
+def test_a_long_log_is_shown_from_its_end(operator: Client) -> None:
+    task = make()
+    task.refresh_from_db()
+    known = {"task": task, "root_id": task.pk, "created_at": task.created_at}
+    TaskLog.objects.bulk_create(
+        TaskLog(number=n, message=f"line {n}.", **known) for n in range(1, 1002)
+    )
+
+    found = shown(operator.get(page(task)))
+
+    assert "The last 500 lines:" in found
+    assert "line 502." in found and "line 1001." in found and "line 501." not in found
