@@ -28,7 +28,13 @@ def test_names_of_cq_transport() -> None:
 
 
 def test_names_of_cq_compat() -> None:
-    assert cq_compat.__all__ == ["aget", "current_task", "task"]
+    assert cq_compat.__all__ == [
+        "aget",
+        "current_task",
+        "schedule_task",
+        "task",
+        "unschedule_task",
+    ]
     assert all(callable(getattr(cq_compat, name)) for name in cq_compat.__all__)
 
 
