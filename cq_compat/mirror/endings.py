@@ -8,7 +8,6 @@ from typing import Any
 
 from kombu.log import get_logger
 
-from cq_compat import states
 from cq_compat.database import Connection
 from cq_compat.dialects import Dialect, dialect_of
 from cq_compat.mirror.outcomes import End
@@ -49,7 +48,7 @@ class EndingTable(TaskTable):
 
     def tell(self, ends: list[End]) -> None:
         """Tell of ends, and let follow what follows from them, once they are committed."""
-        told = [end.task_id for end in ends if end.state in states.FINISHED]
+        told = [end.task_id for end in ends if not end.is_waiting]
         if told and task_finished.is_heard:
             self.connection.on_commit(partial(_tell_finished, self.connection, told))
         concerned = [end for end in ends if end.has_followers]
