@@ -53,6 +53,10 @@ copy_refused = TaskSignal()
 #: A body was not begun, because its claim did not hold any more: ``task_id``, ``name``,
 #: ``queue``.
 start_refused = TaskSignal()
+#: A task has logged: ``task_id``; ``lines`` with ``message``, ``level``, ``logger`` and ``number``.
+task_logged = TaskSignal()
+#: A task has said how far it is: ``task_id``, ``done``, ``total``, ``message``.
+task_progressed = TaskSignal()
 #: A task has ended: ``task_id``, ``name``, ``queue``, ``state``; the seconds that it ``waited``,
 #: from its publication or its ETA to its last body, and that this ``ran``: ``None`` without a body.
 task_finished = TaskSignal()

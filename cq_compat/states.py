@@ -58,6 +58,7 @@ TRANSITIONS: dict[str, Transition] = {
     "start": Transition(STARTED, "pool child, before the body", "fence, owner, lease, RECEIVED"),
     "watch": Transition(None, "whoever waits for the result", "not finished"),
     "progress": Transition(None, "pool child", "fence, run, not finished"),
+    "tell": Transition(None, "pool child, beside the body", "fence"),
     "finish": Transition(SUCCESS, "pool child or worker", "fence, run, not finished"),
     "wait": Transition(WAITING, "pool child", "fence, run, not finished; fence + 1"),
     "complete": Transition(

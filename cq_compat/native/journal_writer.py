@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from celery._state import get_current_worker_task
@@ -13,6 +15,7 @@ from cq_compat.guards import claim_of
 from cq_compat.mirror.journal import JournalMirror
 from cq_compat.native.journal import Journal, Line, Said, Step, Unwritten
 from cq_compat.observing import observer
+from cq_compat.signals import task_logged, task_progressed
 
 #: Most seconds that the end of a body is held up for what it has said.
 PATIENCE = 2.0
@@ -50,6 +53,22 @@ class JournalWriter(BatchWriter[Said]):
         lines = [said for said in items if isinstance(said, Line)]
         steps = [said for said in items if isinstance(said, Step)]
         JournalMirror(self._connection).tell(lines, steps)
+        _tell_lines(lines)
+        _tell_steps(steps)
+
+
+def _tell_lines(lines: list[Line]) -> None:
+    if task_logged.is_heard:
+        for task_id, found in groupby(lines, attrgetter("task_id")):
+            task_logged.tell(task_id=task_id, lines=list(found))
+
+
+def _tell_steps(steps: list[Step]) -> None:
+    if task_progressed.is_heard:
+        for step in steps:
+            facts = step._asdict()
+            del facts["fence"]
+            task_progressed.tell(**facts)
 
 
 journal_writer = JournalWriter(OwnConnection())

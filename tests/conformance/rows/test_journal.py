@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -19,6 +20,7 @@ from cq_compat.native.journal_writer import journal_writer
 from cq_compat.native.running import handle
 from cq_compat.pruning import prune, prune_remains
 from cq_compat.retention import Rule
+from cq_compat.signals import task_logged, task_progressed
 from tests.conformance.rows.messages import claimed, record, row
 
 TIMEOUT = 10.0
@@ -153,6 +155,32 @@ def test_lines_of_tasks_that_never_were_are_pruned(
     prune_remains(1.0)
 
     assert set(TaskLog.objects.values_list("task_id", flat=True)) == {made.id}
+
+
+def test_what_is_said_is_told_by_signals(publishing: PublishingMirror) -> None:
+    heard: list[dict[str, Any]] = []
+
+    def hear(signal: Any, sender: Any, **facts: Any) -> None:
+        heard.append(facts)
+
+    made = record()
+    publishing.record(made)
+    task = handle(made.id, name="tests.add")
+    for signal in (task_logged, task_progressed):
+        signal.connect(hear)
+    try:
+        task.log("first", publish=False)
+        task.log("second")
+        task.progress(1, 2, "adding")
+        assert said(made.id) == ["first", "second"]
+    finally:
+        for signal in (task_logged, task_progressed):
+            signal.disconnect(hear)
+
+    told = [line.message for facts in heard for line in facts.get("lines", ())]
+    steps = [facts for facts in heard if "done" in facts]
+    assert told == ["first", "second"]
+    assert steps == [{"task_id": made.id, "done": 1, "total": 2, "message": "adding"}]
 
 
 @pytest.fixture
