@@ -8,10 +8,13 @@ CqError
 ├── MessageMissing        the row has no message that could be sent
 ├── SubtasksFailed        the task's subtasks have failed
 ├── PreviousFailed        the task that this one was chained to has failed
-└── NotRunningHere        the operation is for the body of the task, and those below it
+├── NotRunningHere        the operation is for the body of the task, and those below it
+└── RowsNeeded            the operation is for tasks with rows
 """
 
 from __future__ import annotations
+
+from inspect import cleandoc
 
 
 class CqError(Exception):
@@ -49,6 +52,22 @@ class PreviousFailed(CqError):
 
 
 class NotRunningHere(CqError):
-    """A subtask was asked for outside of its parent's body: only while that runs, or a subtask of
-    the same parent, the parent is sure to wait for another one.
+    """Only the body of a task may begin subtasks of it, and the bodies of these: the task waits for
+    them and cannot have ended. Chain others to it.
     """
+
+    @classmethod
+    def of(cls, task: object) -> NotRunningHere:
+        """Return the error for a task."""
+        return cls(f"{task}: {cleandoc(cls.__doc__ or '')}")
+
+
+class RowsNeeded(CqError):
+    """Subtasks and chained tasks are waited for in their rows, which are kept of what is published
+    to ``channels://`` with ``CQ["DURABLE"]``; elsewhere use Celery's chains and chords.
+    """
+
+    @classmethod
+    def here(cls) -> RowsNeeded:
+        """Return the error for this process."""
+        return cls(cleandoc(cls.__doc__ or ""))

@@ -19,17 +19,22 @@ class Link:
         subtask_of: the task that is not complete before this one is.
         previous_id: the task whose end this one waits for.
         runs_after: how that must have ended.
-        takes_result: whether this one's arguments begin with that one's result.
+        takes_result: whether the first of this one's arguments is to be that one's result.
     """
 
     subtask_of: str | None = None
     previous_id: str | None = None
     runs_after: str | None = None
-    takes_result: bool = True
+    takes_result: bool = False
+
+    @property
+    def later(self) -> Link:
+        """The place of a task that Celery publishes after another one of the same place."""
+        return Link(subtask_of=self.subtask_of)
 
     def headers(self) -> dict[str, Any]:
         """Return the headers of its message."""
-        return {LINK: asdict(self)}
+        return {LINK: asdict(self)} if self != NO_LINK else {}
 
     @classmethod
     def read(cls, headers: Any) -> Link:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cq_compat import states
 from cq_compat.fields import KeyField
+from cq_compat.native.family import Family
 from cq_compat.native.handle import TaskHandle
 from cq_compat.native.telling import Telling
 from cq_compat.querysets import RowManager, TaskLogManager, TaskManager, WorkerManager
@@ -40,7 +41,7 @@ class Worker(models.Model):
         return self.hostname
 
 
-class Task(TaskVerbs, TaskHandle, Telling, models.Model):
+class Task(TaskVerbs, TaskHandle, Family, Telling, models.Model):
     """A task: its message, its state, its result, and who may change them."""
 
     id = KeyField(primary_key=True, max_length=255, editable=False)

@@ -53,12 +53,12 @@ class Held(NamedTuple):
 
 
 _WAITS = f"id = %s AND state = '{states.WAITING}' AND {OPEN}"
-_FAILED = (
-    "is_subtask AND ended_as IS NOT NULL AND ended_as <> %s AND parent_id = %s AND "
-    # Not those of an earlier attempt, which has been made up for.
-    "(id = %s OR created_at >= (SELECT COALESCE(p.started_at, p.created_at) FROM cq_task p "
-    "WHERE p.id = %s))"
+#: Subtasks but those of an earlier attempt, which has been made up for.
+_SUBTASKS = (
+    "is_subtask AND parent_id = %s AND (id = %s OR created_at >= "
+    "(SELECT COALESCE(p.started_at, p.created_at) FROM cq_task p WHERE p.id = %s))"
 )
+_FAILED = f"{_SUBTASKS} AND ended_as IS NOT NULL AND ended_as <> '{states.IGNORED}'"
 
 
 class FamilyMirror(EndingTable):
@@ -73,17 +73,14 @@ class FamilyMirror(EndingTable):
 
     def failed(self, parent: Parent, limit: int) -> list[tuple[str, str]]:
         """Return the ids and names of the subtasks that have not ended well."""
-        rows = self.select("id, name", _FAILED, [*self._failed(parent), limit], "LIMIT %s")
+        rows = self.select("id, name", _FAILED, [*_subtasks(parent), limit], "LIMIT %s")
         return [(row[0], row[1]) for row in rows]
 
     def count(self, parent: Parent) -> tuple[int, int]:
         """Return how many of its subtasks have failed, and how many there are."""
-        [(failed,)] = self.select("COUNT(*)", _FAILED, self._failed(parent))
-        [(all_,)] = self.select("COUNT(*)", "parent_id = %s AND is_subtask", [parent.id])
+        [(failed,)] = self.select("COUNT(*)", _FAILED, _subtasks(parent))
+        [(all_,)] = self.select("COUNT(*)", _SUBTASKS, _subtasks(parent))
         return int(failed), int(all_)
-
-    def _failed(self, parent: Parent) -> list[Any]:
-        return [states.IGNORED, parent.id, parent.result_from, parent.id]
 
     def complete(self, parent: Parent, outcome: Outcome) -> End | None:
         """End a task that waits for nothing any more; ``None`` if others have."""
@@ -190,3 +187,7 @@ class FamilyMirror(EndingTable):
             "LIMIT %s",
         )
         return [row[0] for row in rows]
+
+
+def _subtasks(parent: Parent) -> list[Any]:
+    return [parent.id, parent.result_from, parent.id]

@@ -12,14 +12,15 @@ from kombu.serialization import dumps, loads, registry
 
 from cq_compat import links, states
 from cq_compat.backend import CqBackend
-from cq_compat.database import own_connection
+from cq_compat.database import LOST, own_connection
 from cq_compat.encoding import decode_text, encode_text, storable
 from cq_compat.errors import PreviousFailed
 from cq_compat.links import Link
-from cq_compat.mirror import FamilyMirror, Held, Outcome, Previous
+from cq_compat.mirror import Claim, FamilyMirror, Held, Outcome, Previous
 from cq_compat.native.naming import failure_of
 from cq_compat.native.ringing import ring, way_to
 from cq_compat.records import HEADER
+from cq_compat.requests import request_of
 from cq_transport.envelope import Envelope, from_text, to_text
 from cq_transport.ledger import Outgoing
 
@@ -60,6 +61,8 @@ class Chaining:
         if held.runs_after == links.END or self._succeeded == (held.runs_after == links.SUCCESS):
             try:
                 self._release(held)
+            except LOST:
+                raise
             except Exception as exc:  # an unreadable message or result: nobody else reads it
                 logger.exception("Task %s[%s] cannot go on", held.name, held.id)
                 self._give_up(held, states.FAILURE, exc)
@@ -95,14 +98,18 @@ class Chaining:
 
     def _give_up(self, held: Held, state: str, error: Exception) -> None:
         encoded = encode_text(self._backend.encode_result(error, state), self._backend.serializer)
-        self._mirror.give_up(held, Outcome(state, *encoded))
+        with self._mirror.connection.transaction():
+            end = self._mirror.give_up(held, Outcome(state, *encoded))
+            if end is not None:
+                claim = Claim(held.id, held.run, 0, "")  # it has none, and needs none any more
+                self._backend.go_on(end, error, request_of(from_text(held.message), claim))
 
 
 def _insert(envelope: Envelope, value: Any) -> None:
-    """Put a value in front of the arguments of a message."""
+    """Put a value in the place of the first argument of a message."""
     kind, encoding = envelope["content-type"], envelope.get("content-encoding")
     args, kwargs, embed = loads(envelope["body"], kind, encoding, accept={kind})
-    args = [value, *args]
+    args = [value, *args[1:]]
     body = dumps((args, kwargs, embed), serializer=registry.type_to_name[kind])
     envelope["content-type"], envelope["content-encoding"], envelope["body"] = body
     envelope["headers"]["argsrepr"] = saferepr(tuple(args), 1024)
