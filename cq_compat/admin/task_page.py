@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cq_compat.admin.journal import log_lines, progress_bar
 from cq_compat.admin.marks import block, lines, moment, state_badge, table, task_link, took
+from cq_compat.admin.schedules import schedule_links
 from cq_compat.models import Task, Worker
 from cq_compat.redaction import Redaction
 
@@ -122,8 +123,9 @@ class TaskPage(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("periodic task"))
     def periodic(self, task: Task) -> str:
-        """Return the name of its schedule."""
-        return task.periodic_task_name or "-"
+        """Return its schedule, and the way to all that the schedule has published."""
+        name = task.periodic_task_name
+        return schedule_links(name, self.admin_site) if name else "-"
 
     @admin.display(description=_("parent"))
     def parent(self, task: Task) -> str:

@@ -19,6 +19,7 @@ from cq_compat.admin.marks import moment, state_badge, took
 from cq_compat.admin.names import names_with
 from cq_compat.admin.pages import BoundedPaginator
 from cq_compat.admin.readonly import ReadOnlyAdmin
+from cq_compat.admin.schedules import ScheduleFilter
 from cq_compat.admin.task_page import TaskPage
 from cq_compat.models import Task
 
@@ -35,7 +36,7 @@ class TaskAdmin(TaskPage, ReadOnlyAdmin):
         "list_took",
     )
     list_display_links = ("list_name",)
-    list_filter = (StateFilter, TimeFilter, QueueFilter, WorkerFilter)
+    list_filter = (StateFilter, TimeFilter, QueueFilter, WorkerFilter, ScheduleFilter)
     list_per_page = 50
     list_max_show_all = 0
     ordering = ("-created_at",)

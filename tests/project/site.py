@@ -12,6 +12,7 @@ SITE: dict[str, Any] = {
         "django.contrib.messages",
         "django.contrib.sessions",
         "django.contrib.staticfiles",
+        "django_celery_beat",
     ],
     "MIDDLEWARE": [
         "django.contrib.sessions.middleware.SessionMiddleware",

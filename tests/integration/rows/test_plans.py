@@ -112,6 +112,7 @@ def test_operators(
         *("?worker=w1@test", "?worker=none", "?state=unfinished&queue=rare"),
         *("?state=FAILURE&queue=mail&published=7d", "?q=resize", "?q=s", "?q=nothing", "?q=live1"),
         *("?parent_id=live1", "?group_id=g7"),
+        *("?periodic_task_name=nightly", "?periodic_task_name=nightly&state=FAILURE"),
     ],
 )
 def test_lists(database: str, lease: Lease, operator: Client, query: str) -> None:
