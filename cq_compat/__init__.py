@@ -9,13 +9,22 @@ from cq_compat.asynchronous import aget
 
 if TYPE_CHECKING:
     from cq_compat.native.decorator import task
+    from cq_compat.native.log_handler import TaskLogHandler
     from cq_compat.native.running import current_task
     from cq_compat.native.schedules import schedule_task, unschedule_task
 
-__all__ = ["aget", "current_task", "schedule_task", "task", "unschedule_task"]
+__all__ = [
+    "TaskLogHandler",
+    "aget",
+    "current_task",
+    "schedule_task",
+    "task",
+    "unschedule_task",
+]
 
 #: What is imported when it is asked for: this package is loaded before the project's apps are.
 _LATER = {
+    "TaskLogHandler": "cq_compat.native.log_handler",
     "current_task": "cq_compat.native.running",
     "schedule_task": "cq_compat.native.schedules",
     "task": "cq_compat.native.decorator",

@@ -51,6 +51,8 @@ def one(messages: list[CheckMessage]) -> CheckMessage:
         ({"LEASE": 1}, "3 seconds or more"),
         ({"LEASE": "20"}, "wrong type"),
         ({"MAX_DEATHS": 0}, "1 or more"),
+        ({"LOG_LINES": -1}, "whole number"),
+        ({"LOG_LINES": 0.5}, "whole number"),
         ({"ON_DATABASE_DOWN": "wait"}, "'publish'"),
         ({"RETENTION": {"SUCCESS": "a day"}}, "RETENTION"),
         ({"RETENTION": 60}, "wrong type"),

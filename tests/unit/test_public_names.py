@@ -29,6 +29,7 @@ def test_names_of_cq_transport() -> None:
 
 def test_names_of_cq_compat() -> None:
     assert cq_compat.__all__ == [
+        "TaskLogHandler",
         "aget",
         "current_task",
         "schedule_task",
