@@ -1,14 +1,16 @@
 """Sends what was recorded, once it is committed.
 
-A thread of the process gives the messages to the layer and then notes that they were sent, many at
-a time. Nobody waits for it: a message that does not get away, because the layer is full or gone or
-the process dies, is sent by a keeper.
+A thread of the process gives each message to the layer at once, and notes a moment later that they
+were sent, many at a time: a worker that has claimed a task meanwhile has noted it with the claim.
+Nobody waits for it: a message that does not get away, because the layer is full or gone or the
+process dies, is sent by a keeper.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from time import monotonic
 from typing import NamedTuple
 
@@ -25,8 +27,11 @@ from cq_transport.ledger import Outgoing
 
 logger = get_logger(__name__)
 
-#: Messages sent between two notes.
+#: Most messages sent between two notes.
 BATCH = 200
+#: Most seconds between a message and its note: few beside ``PUBLISHER_TIME``, after which a keeper
+#: takes a message that is not noted for one that was not sent.
+NOTE_AFTER = 0.1
 #: Seconds that the layer has to accept a batch.
 ACCEPT_TIMEOUT = 5.0
 #: Messages that wait for the thread; further ones are left to the keeper.
@@ -45,7 +50,7 @@ class Waiting(NamedTuple):
 
 
 class Outbox:
-    """The messages of this process that are committed and not sent."""
+    """The messages of this process that are committed, and not sent or not noted yet."""
 
     def __init__(self) -> None:
         self._connection = OwnConnection()
@@ -55,6 +60,9 @@ class Outbox:
     def reset_after_fork(self) -> None:
         """Begin empty in a child: the parent sends what is the parent's."""
         self._waiting: deque[Waiting] = deque()
+        self._sent: list[Waiting] = []
+        self._sent_since = 0.0
+        self._hurried = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._busy = False
@@ -77,15 +85,17 @@ class Outbox:
         return True
 
     def flush(self, timeout: float) -> bool:
-        """Wait until nothing waits; tell whether that was within ``timeout`` seconds."""
-        deadline = monotonic() + timeout
+        """Wait until all is sent and noted; tell whether that was within ``timeout`` seconds."""
         with self._changed:
-            while self._waiting or self._busy:
-                left = deadline - monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(left)
-        return True
+            self._hurried += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(self._is_done, timeout)
+            finally:
+                self._hurried -= 1
+
+    def _is_done(self) -> bool:
+        return not (self._waiting or self._sent or self._busy)
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="cq-outbox", daemon=True)
@@ -100,31 +110,49 @@ class Outbox:
             batch = self._next_batch()
             try:
                 self._send(batch)
-            except Exception as exc:  # the next batch needs this thread; a keeper sends this one
+            except Exception as exc:  # the next batch needs this thread; a keeper sends the rest
                 self._note_failure(exc, batch)
-            finally:
-                with self._changed:
-                    self._busy = False
-                    self._changed.notify_all()
+            try:
+                self._note()
+            except Exception as exc:
+                self._note_failure(exc, self._sent)
+                self._sent = []
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
 
-    def _next_batch(self) -> list[Waiting]:
+    def _next_batch(self) -> deque[Waiting]:
         with self._changed:
-            while not self._waiting:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._waiting or self._must_note(), self._pause())
             self._busy = True
-            return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            count = min(BATCH - len(self._sent), len(self._waiting))
+            return deque(self._waiting.popleft() for _ in range(count))
 
-    def _send(self, batch: list[Waiting]) -> None:
-        began = monotonic()
-        for waiting in batch:
-            self._introduce(waiting)
-            waiting.message.send(waiting.layer)
-        for layer in {id(waiting.layer): waiting.layer for waiting in batch}.values():
+    def _pause(self) -> float | None:
+        if not self._sent:
+            return None
+        return max(0.0, self._sent_since + NOTE_AFTER - monotonic())
+
+    def _must_note(self) -> bool:
+        return bool(self._sent) and (self._hurried > 0 or self._pause() == 0.0)
+
+    def _send(self, batch: deque[Waiting]) -> None:
+        while batch:
+            if not self._sent:
+                self._sent_since = monotonic()
+            self._introduce(batch[0])
+            batch[0].message.send(batch[0].layer)
+            self._sent.append(batch.popleft())
+
+    def _note(self) -> None:
+        if not (self._must_note() or len(self._sent) >= BATCH):
+            return
+        for layer in {id(waiting.layer): waiting.layer for waiting in self._sent}.values():
             layer.flush(ACCEPT_TIMEOUT)
         self._failing = False
-        mirror = PublishingMirror(self._connection)
-        sent = [(waiting.task_id, waiting.run) for waiting in batch]
-        mirror.mark_sent(sent, ago=monotonic() - began)
+        sent = [(waiting.task_id, waiting.run) for waiting in self._sent]
+        PublishingMirror(self._connection).mark_sent(sent, ago=monotonic() - self._sent_since)
+        self._sent = []
 
     def _introduce(self, waiting: Waiting) -> None:
         # A publisher's declarations wait until here, so that it need not wait for the layer.
@@ -136,7 +164,7 @@ class Outbox:
         layer.renew(bound or [name])
         self._known.add((id(layer), name))
 
-    def _note_failure(self, exc: Exception, batch: list[Waiting]) -> None:
+    def _note_failure(self, exc: Exception, batch: Iterable[Waiting]) -> None:
         _tell_kept(batch, type(exc).__name__)
         if not self._failing:
             self._failing = True
@@ -147,7 +175,7 @@ class Outbox:
             )
 
 
-def _tell_kept(batch: list[Waiting], reason: str) -> None:
+def _tell_kept(batch: Iterable[Waiting], reason: str) -> None:
     if task_kept.is_heard:
         for waiting in batch:
             task_kept.tell(**facts_of(waiting.message.envelope), reason=reason)
