@@ -111,8 +111,7 @@ CELERY_TASK_SEND_SENT_EVENT = True
 CELERY_TASK_TRACK_STARTED = True
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what waits, waits in the queue, where the page shows it
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-CELERY_BEAT_SYNC_EVERY = 1  # tasks; so the page and the admin show the last run at once
+CELERY_BEAT_SCHEDULER = "cq_compat.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "Report, every night at two": {
         "task": "demo.shop.tasks.build_report",
