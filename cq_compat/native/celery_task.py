@@ -15,7 +15,7 @@ from kombu.utils.uuid import uuid
 from cq_compat.native.coalescing import key_of, publish_one
 from cq_compat.native.ending import end_with_body, hold_next
 from cq_compat.native.retrying import RetryLater, in_transaction, is_in_transaction
-from cq_compat.native.running import begin_serial, current_task, handle, task_of
+from cq_compat.native.running import begin_in_place, current_task, handle, task_of
 from cq_compat.native.serial import SerialTask, expected, run_here
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
 
     def _perform_here(self, request: Any, body: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         task = expected(self.name, request.id)
-        begin_serial(request, task)
+        begin_in_place(request, task)
         with self._transaction_here(request):
             value = body(task, *args, **kwargs)
             return task.value_of(value, may_fail=self.subtasks_may_fail)

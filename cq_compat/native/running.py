@@ -11,22 +11,26 @@ from cq_compat.database import alias
 
 if TYPE_CHECKING:
     from cq_compat.models import Task
-    from cq_compat.native.serial import SerialTask
+    from cq_compat.native.in_place import InPlaceTask
 
 #: The attribute of a Celery request that has the task of its body.
 _TASK = "cq_task"
 
 
-def current_task() -> Task | SerialTask | None:
+def current_task() -> Task | InPlaceTask | None:
     """Return the task whose body runs here, be it of ``@task`` or ``@shared_task``; ``None``
     elsewhere.
     """
     innermost = running_celery_task._get_current_object()
-    found = None if innermost is None else serial_task_of(innermost.request)
+    if innermost is None:
+        return None
+    found = in_place_task_of(innermost.request)
     if found is not None:
         return found
     working = get_current_worker_task()
-    return None if working is None else task_of(working)
+    if working is None or working.request.is_eager:
+        return _in_place(innermost)
+    return task_of(working)
 
 
 def task_of(celery_task: Any) -> Task:
@@ -39,18 +43,18 @@ def task_of(celery_task: Any) -> Task:
     return found
 
 
-def begun_task_of(request: Any) -> Task | SerialTask | None:
+def begun_task_of(request: Any) -> Task | InPlaceTask | None:
     """Return the task of a body that has asked for it; ``None`` of one that has not."""
     return getattr(request, _TASK, None)
 
 
-def serial_task_of(request: Any) -> SerialTask | None:
+def in_place_task_of(request: Any) -> InPlaceTask | None:
     """Return the task of a body that was called in place; ``None`` for other requests."""
     in_place = request.called_directly or request.is_eager
     return getattr(request, _TASK, None) if in_place else None
 
 
-def begin_serial(request: Any, task: SerialTask) -> None:
+def begin_in_place(request: Any, task: InPlaceTask) -> None:
     """Let a body that is called in place have its task."""
     setattr(request, _TASK, task)
 
@@ -65,6 +69,17 @@ def handle(task_id: str, **known: Any) -> Task:
     names = [field.attname for field in Task._meta.concrete_fields if field.attname in known]
     found: Task = Task.from_db(alias(), names, [known[name] for name in names])
     return found
+
+
+def _in_place(celery_task: Any) -> InPlaceTask:
+    # Of @shared_task: what its body publishes is published, unless the app is an eager one.
+    from cq_compat.native.in_place import InPlaceTask
+    from cq_compat.native.serial import SerialTask
+
+    request = celery_task.request
+    made = (SerialTask if request.is_eager else InPlaceTask)(celery_task.name, request.id or "")
+    begin_in_place(request, made)
+    return made
 
 
 def _live(name: str, request: Any) -> Task:

@@ -12,15 +12,13 @@ from weakref import WeakValueDictionary
 from celery import states
 from celery.canvas import Signature
 from celery.result import EagerResult
-from kombu.utils.uuid import uuid
 
-from cq_compat.native.logs import Logging
-from cq_compat.native.progress import Progressing
+from cq_compat.native.in_place import InPlaceTask
 from cq_compat.native.signatures import signature_of
 from cq_compat.native.statuses import Statuses, words_of
 
 
-class SerialTask(Logging, Progressing, Statuses):
+class SerialTask(InPlaceTask, Statuses):
     """A task without a row, whose body runs, or has run, where it was called.
 
     Args:
@@ -28,16 +26,12 @@ class SerialTask(Logging, Progressing, Statuses):
     """
 
     def __init__(self, name: str, task_id: str = "", parent: SerialTask | None = None) -> None:
-        self.id = self.pk = task_id or uuid()
-        self.name = name
+        super().__init__(name, task_id)
         self.parent = parent
         self.subtasks: list[SerialTask] = []
         self.state: str = states.STARTED
         self.traceback: str | None = None
         self._outcome: Any = None
-
-    def __str__(self) -> str:
-        return f"{self.name}[{self.id}]"
 
     @property
     def status(self) -> str:

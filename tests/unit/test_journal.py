@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from celery import shared_task
 from celery.utils.log import get_task_logger
 
 from cq_compat import current_task, task
@@ -255,3 +256,18 @@ def test_items_without_a_length_are_counted() -> None:
 )
 def test_what_celerys_states_tell(meta: Any, said: Any) -> None:
     assert from_meta(meta) == said
+
+
+@shared_task(name="tests.unit.journal.plain")
+def plain() -> tuple[bool, list[str]]:
+    """Say something, in whatever way the function is run."""
+    here: Any = current_task()
+    here.log("begun")
+    here.progress(1, 2)
+    return current_task() is here, [*map(str, here.logs), str(here.progress)]
+
+
+@pytest.mark.parametrize("run", [plain, lambda: plain.apply().get()], ids=["called", "eager"])
+def test_a_shared_task_may_run_in_place(run: Any) -> None:
+    assert run() == (True, ["begun", "1 of 2"])
+    assert current_task() is None
