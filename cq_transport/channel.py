@@ -7,21 +7,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from amqp.exceptions import NotFound, PreconditionFailed
-from amqp.protocol import queue_declare_ok_t
 from kombu.log import get_logger
-from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
 from kombu.utils.uuid import uuid
 
+from cq_transport.dead_letters import dead_letter, is_expired
+from cq_transport.declarations import Declarations
 from cq_transport.envelope import REDELIVERED, Envelope, seal
 from cq_transport.errors import TransportError, UndecodableMessage
 from cq_transport.inbox import Inbox
 from cq_transport.layers.base import Delivery
-from cq_transport.ledger import Outgoing, current_ledger
+from cq_transport.ledger import Outgoing
 from cq_transport.message import Message
 from cq_transport.qos import QoS
 from cq_transport.renewal import Renewal
-from cq_transport.topology import EXCHANGE_TYPES, Binding, Queue
+from cq_transport.topology import Queue
 
 if TYPE_CHECKING:
     from cq_transport.transport import Transport
@@ -31,7 +30,7 @@ logger = get_logger(__name__)
 MAX_PRIORITY = 9
 
 
-class Channel(StdChannel):
+class Channel(Declarations):
     """Declares, publishes and consumes over one transport.
 
     Args:
@@ -39,138 +38,13 @@ class Channel(StdChannel):
     """
 
     def __init__(self, connection: Transport) -> None:
-        self.connection: Any = connection  # kombu's; none once the channel is closed
-        self._transport = connection
-        self.layer = connection.layer
-        self.ledger = current_ledger()
+        super().__init__(connection)
         self.channel_id = next(connection.channel_ids)
         self.qos = QoS()
         self.closed = False
         self.inbox = Inbox(self)
         self._renewal = Renewal(self._renew)
         self._delivery_tags = itertools.count(1)
-
-    # Exchanges and queues
-
-    def exchange_declare(
-        self,
-        exchange: str | None = None,
-        type: str = "direct",
-        durable: bool = False,
-        auto_delete: bool = False,
-        arguments: dict[str, Any] | None = None,
-        nowait: bool = False,
-        passive: bool = False,
-    ) -> None:
-        """Declare an exchange; raises ``NotFound`` if ``passive`` and nobody has declared it."""
-        type = type or "direct"
-        exchange = exchange or f"amq.{type}"
-        if passive:
-            if not self.layer.has_exchange(exchange):
-                raise NotFound(f"no exchange {exchange!r}", (40, 10), "Channel.exchange_declare")
-            return
-        if type not in EXCHANGE_TYPES:
-            raise PreconditionFailed(
-                f"exchange {exchange!r} has type {type!r}; there are {', '.join(EXCHANGE_TYPES)}"
-            )
-        known = self.layer.topology.exchanges.get(exchange)
-        if known not in (None, type):
-            raise PreconditionFailed(
-                f"exchange {exchange!r} was declared with type {known!r}, now with {type!r}"
-            )
-        self.layer.topology.exchanges[exchange] = type
-        if not (self.ledger.is_durable and durable):
-            self.layer.declare_exchange(exchange, type)
-
-    def exchange_delete(self, exchange: str, if_unused: bool = False, nowait: bool = False) -> None:
-        """Remove an exchange with its bindings."""
-        self.layer.delete_exchange(exchange)
-
-    def exchange_bind(self, *args: Any, **kwargs: Any) -> None:
-        """Bindings between exchanges are not supported."""
-        raise NotImplementedError("channels:// does not bind exchanges to exchanges")
-
-    exchange_unbind = exchange_bind
-
-    def queue_declare(
-        self,
-        queue: str | None = None,
-        passive: bool = False,
-        durable: bool = False,
-        exclusive: bool = False,
-        auto_delete: bool = False,
-        arguments: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> queue_declare_ok_t:
-        """Declare a queue and count its messages; raises ``NotFound`` if ``passive`` and there is
-        none.
-
-        With a durable ledger a task's publisher must not wait for the layer, which may be away: it
-        is told aside, and the count is then 0 unless ``passive``.
-        """
-        queue = queue or f"amq.gen-{uuid()}"
-        if not passive:
-            declared = Queue.declared(
-                queue,
-                auto_delete=auto_delete or exclusive,
-                arguments=arguments,
-                lease=self._transport.options.transient_lease,
-            )
-            if self._is_deferred(declared):
-                self.layer.topology.queues[queue] = declared
-                self._transport.declare_aside(queue)
-                return queue_declare_ok_t(queue, 0, 0)
-            self.layer.declare_queue(declared)
-        elif not self._is_declared(queue):
-            raise NotFound(f"no queue {queue!r}", (50, 10), "Channel.queue_declare")
-        return queue_declare_ok_t(queue, self.layer.size(queue), 0)
-
-    def queue_bind(
-        self,
-        queue: str,
-        exchange: str | None = None,
-        routing_key: str = "",
-        arguments: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Bind a queue to an exchange."""
-        binding = Binding(exchange or "amq.direct", routing_key or "", queue)
-        if self._is_deferred(self.layer.topology.queue(queue)):
-            self.layer.topology.bind(binding)
-            self._transport.declare_aside(queue)
-        else:
-            self.layer.bind(binding)
-
-    def queue_unbind(
-        self,
-        queue: str,
-        exchange: str | None = None,
-        routing_key: str = "",
-        arguments: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Remove a binding."""
-        self._transport.declare_now()
-        self.layer.unbind(Binding(exchange or "amq.direct", routing_key or "", queue))
-
-    def queue_delete(
-        self, queue: str, if_unused: bool = False, if_empty: bool = False, **kwargs: Any
-    ) -> None:
-        """Remove a queue with its bindings and messages."""
-        if not (if_empty and self.layer.size(queue)):
-            self.layer.delete_queue(queue)
-
-    def queue_purge(self, queue: str, **kwargs: Any) -> int:
-        """Remove the waiting messages of a queue and return how many there were."""
-        return self.layer.purge(queue)
-
-    def after_reply_message_received(self, queue: str) -> None:
-        """Remove the reply queue of a finished remote control command."""
-        self.queue_delete(queue)
-
-    def prepare_queue_arguments(self, arguments: dict[str, Any], **kwargs: Any) -> Any:
-        """Translate kombu's queue options into the arguments of AMQP."""
-        return to_rabbitmq_queue_arguments(arguments, **kwargs)
 
     # Publishing
 
@@ -289,10 +163,11 @@ class Channel(StdChannel):
         if not self._read(delivery):
             return None
         envelope = cast(Envelope, delivery.envelope)
-        if self._is_dead(delivery, envelope):
+        queue = self.layer.topology.queue(delivery.queue)
+        if is_expired(queue, envelope, delivery.age):
             if delivery.is_claimed:
                 self.ledger.reject(envelope)
-            self._bury(delivery, envelope, "expired")
+            self._bury(queue, envelope, "expired")
             return None
         return Message(envelope, delivery, self, next(self._delivery_tags))
 
@@ -325,7 +200,8 @@ class Channel(StdChannel):
                 self._redeliver(message)
             else:
                 self.ledger.reject(message.envelope)
-                self._bury(message.delivery, message.envelope, "rejected")
+                queue = self.layer.topology.queue(message.delivery.queue)
+                self._bury(queue, message.envelope, "rejected")
             self.qos.ack(delivery_tag)
         self.inbox.pump()
 
@@ -382,35 +258,13 @@ class Channel(StdChannel):
         if self.ledger.hand_back(message.envelope):
             self.layer.restore(message.delivery, {**message.envelope, REDELIVERED: True})
 
-    def _is_declared(self, queue: str) -> bool:
-        self._transport.declare_now()
-        return self.layer.has_queue(queue)
-
-    def _is_deferred(self, queue: Queue) -> bool:
-        return self.ledger.is_durable and not queue.is_transient
-
-    def _is_dead(self, delivery: Delivery, envelope: Envelope) -> bool:
-        queue = self.layer.topology.queue(delivery.queue)
-        limits = [queue.message_ttl]
-        expiration = envelope["properties"].get("expiration")
-        # A worker revokes an expired task and says so in its result; a task that is dropped here
-        # would be pending for ever.
-        drops = queue.dead_letter_exchange is not None or not _is_task_that_expires(envelope)
-        if expiration not in (None, "") and drops:
-            limits.append(float(expiration) / 1000)  # AMQP gives milliseconds, as text
-        return any(limit is not None and delivery.age > limit for limit in limits)
-
-    def _bury(self, delivery: Delivery, envelope: Envelope, reason: str) -> None:
-        queue = self.layer.topology.queue(delivery.queue)
+    def _bury(self, queue: Queue, envelope: Envelope, reason: str) -> None:
         if queue.dead_letter_exchange is None:
             return
-        info = envelope["properties"].get("delivery_info") or {}
-        routing_key = queue.dead_letter_routing_key
-        if routing_key is None:
-            routing_key = info.get("routing_key", "")
-        letter = _dead_letter(envelope, queue.dead_letter_exchange, routing_key, queue.name, reason)
+        letter = dead_letter(queue, envelope, reason)
+        info = letter["properties"]["delivery_info"]
         try:
-            self._outgoing(queue.dead_letter_exchange, routing_key, letter).send(self.layer)
+            self._outgoing(info["exchange"], info["routing_key"], letter).send(self.layer)
         except TransportError as exc:  # as in RabbitMQ, no consumer ends for the dead letters' sake
             logger.error(
                 "Message %s of queue %r could not be sent to the dead letters: %s",
@@ -425,18 +279,3 @@ def _priority(envelope: Envelope) -> int:
         return max(0, min(int(envelope["properties"]["priority"]), MAX_PRIORITY))
     except (KeyError, TypeError, ValueError):
         return 0
-
-
-def _is_task_that_expires(envelope: Envelope) -> bool:
-    headers = envelope["headers"]
-    return bool(headers.get("task") and headers.get("expires"))
-
-
-def _dead_letter(
-    envelope: Envelope, exchange: str, routing_key: str, queue: str, reason: str
-) -> Envelope:
-    # The names of the headers are RabbitMQ's.
-    properties = {key: val for key, val in envelope["properties"].items() if key != "expiration"}
-    properties["delivery_info"] = {"exchange": exchange, "routing_key": routing_key}
-    first_death = {"x-first-death-queue": queue, "x-first-death-reason": reason}
-    return {**envelope, "headers": {**first_death, **envelope["headers"]}, "properties": properties}
