@@ -17,7 +17,7 @@ from kombu.log import get_logger
 from kombu.serialization import loads
 
 from cq_compat import states
-from cq_compat.database import own_connection
+from cq_compat.database import own_connection, publishing_connection
 from cq_compat.dialects import dialect_of
 from cq_compat.errors import DatabaseUnavailable
 from cq_compat.mirror.table import LIVE, marks
@@ -66,7 +66,7 @@ def begin(app: Celery, group_id: str, parts: Any, *parent: Any) -> None:
     header = ""
     if not (isinstance(parts, UserList) and _keeps_rows(app)):
         header = json.dumps(app.GroupResult(group_id, parts, *parent).as_tuple())
-    connection = own_connection()
+    connection = publishing_connection()  # its parts are rows of the same transaction
     dialect = dialect_of(connection.vendor)
     ignore = dialect.ignore.format(key="group_id")
     connection.execute(
@@ -78,7 +78,9 @@ def begin(app: Celery, group_id: str, parts: Any, *parent: Any) -> None:
 
 def set_size(group_id: str, size: int) -> None:
     """Learn how many parts there are; known before the last one is published."""
-    own_connection().execute("UPDATE cq_chord SET size = %s WHERE group_id = %s", [size, group_id])
+    publishing_connection().execute(
+        "UPDATE cq_chord SET size = %s WHERE group_id = %s", [size, group_id]
+    )
 
 
 def add_part(group_id: str, part: ResultBase) -> None:

@@ -2,7 +2,8 @@
 
     {"task": "trace", "args": [], "count": 3, "options": {}, "transaction": "commit"}
 
-`transaction` is "commit" or "rollback" for one transaction around all of it, absent for none.
+`module` is that of the task. `transaction` is "commit" or "rollback" for one transaction around all
+of it, absent for none.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from tests.servers.daemon import ROOT
@@ -57,9 +59,7 @@ def _publish(order: dict[str, Any]) -> list[str]:
 
     from django.db import transaction
 
-    from tests.project import tasks
-
-    task = getattr(tasks, order["task"])
+    task = getattr(import_module(order.get("module", "tests.project.tasks")), order["task"])
     how = order.get("transaction")
     with transaction.atomic() if how else nullcontext():
         ids = [

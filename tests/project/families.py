@@ -161,3 +161,27 @@ def leaf(task: Any, number: int) -> int:
     """Record that it has run."""
     write_record(task.id, "run", sync=False)
     return number
+
+
+LATE = {"atomic": False, "acks_late": True, "reject_on_worker_lost": True}
+
+
+@task(**LATE)
+def late_leaf(task: Any, gate: str) -> None:
+    """Wait until the file `gate` exists; a dead worker's runs again."""
+    wait_for(gate)
+
+
+@task(acks_late=True, reject_on_worker_lost=True)
+def late_branch(task: Any, leaves: int, gate: str, queue: str) -> None:
+    """Begin leaves in the transaction of the end."""
+    for _ in range(leaves):
+        task.subtask(late_leaf, (gate,), queue=queue)
+
+
+@task(acks_late=True, reject_on_worker_lost=True)
+def late_root(task: Any, branches: int, leaves: int, gate: str, queue: str) -> str:
+    """Begin branches in the transaction of the end."""
+    for _ in range(branches):
+        task.subtask(late_branch, (leaves, gate, queue), queue=queue)
+    return f"{branches} x {leaves}"
