@@ -37,6 +37,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lead = Lead()
+        self._led: bool | None = None
         self._is_ticking = False
         self._put_off: dict[str, float] = {}
         super().__init__(*args, **kwargs)
@@ -50,7 +51,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             return float(min(super().tick(*args, **kwargs), RENEWAL))
         except LOST as exc:
             logger.warning("beat: the database does not answer, ticks will be late: %s", exc)
-            self._lead.is_held = False
+            self._led = None  # what was read may be old when the database is back
             return LOOK
         finally:
             self._is_ticking = False
@@ -118,11 +119,12 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def _leads(self) -> bool:
         close_old_connections()
-        led = self._lead.is_held
         leads = self._lead.keep()
-        if leads and not led:
-            logger.info("beat: this one leads")
-            self._read_anew()
+        if leads is not self._led:
+            self._led = leads
+            logger.info("beat: %s leads", "this one" if leads else "another one")
+            if leads:
+                self._read_anew()
         return leads
 
     def _try_again(self, entry: BeatEntry) -> None:
