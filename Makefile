@@ -53,7 +53,7 @@ format: $(VENV)/.test ## Put the source files in form
 pytest: $(VENV)/.test ## Run the tests alone, one by one; PYTEST_ARGS goes to pytest
 	$(BIN)/python -m pytest $(SPREAD) $(PYTEST_ARGS)
 
-bench: $(VENV)/.test ## Compare with Celery over Redis, side by side
+bench: $(VENV)/.test ## Compare with Celery over Redis and django-celery-results, side by side
 	$(BIN)/python -m benchmarks
 
 compat: $(VENV)/.test ## Run the integration tests of Celery and kombu

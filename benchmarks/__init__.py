@@ -1,1 +1,1 @@
-"""Side-by-side runs of `channels://` and of stock Celery over `redis://` on one Redis server."""
+"""Side-by-side runs of `channels://` and of stock Celery over `redis://` on the same servers."""
