@@ -50,11 +50,12 @@ def has_effect(task: Any, gate: str = "") -> str:
 
 
 @task(acks_late=True, reject_on_worker_lost=True)
-def has_late_effect(task: Any, seconds: float) -> str:
-    """Write an effect, and go on for some seconds before the end; a dead worker's runs again."""
+def has_late_effect(task: Any, gate: str = "") -> str:
+    """Write an effect, and wait until the file `gate` exists; a dead worker's runs again."""
     write_effect(task.id)
     write_record(task.id, "start", sync=False)
-    time.sleep(seconds)
+    time.sleep(0.05)
+    wait_for(gate)
     return str(task.id)
 
 
