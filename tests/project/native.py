@@ -1,12 +1,13 @@
 """Tasks of `@task`, each of which shows one of its options."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from celery import current_task as celery_task
 from celery import shared_task
-from django.db import connection
+from django.db import connection, transaction
 
 from cq_compat import current_task, task
 from tests.project.tasks import add, write_record
@@ -56,6 +57,14 @@ def has_late_effect(task: Any, gate: str = "") -> str:
     write_record(task.id, "start", sync=False)
     time.sleep(0.05)
     wait_for(gate)
+    return str(task.id)
+
+
+@task(acks_late=True, reject_on_worker_lost=True)
+def dies_after_commit(task: Any) -> str:
+    """Write an effect, and end the process when it is committed, wherever the task runs."""
+    write_effect(task.id)
+    transaction.on_commit(lambda: os._exit(1))
     return str(task.id)
 
 

@@ -94,6 +94,19 @@ def test_effect_and_end_are_one_transaction(
             assert cursor.fetchall() == [(True,)]
 
 
+def test_a_process_that_dies_right_after_the_commit(
+    app: Celery, effects: Callable[[str], int]
+) -> None:
+    task = native.dies_after_commit.apply_async(link=native.send_email.s())
+
+    assert task.wait(TIMEOUT) == task.id
+    (callback,) = task.async_result.children
+    assert callback.get(timeout=TIMEOUT) == "OK"
+    assert effects(task.id) == 1
+    task.refresh_from_db()
+    assert (task.deaths, task.run) == (0, 0)
+
+
 def test_a_body_that_has_lost_its_task_has_no_effect(
     app: Celery,
     project: Project,
