@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
-from itertools import count
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
@@ -82,20 +81,33 @@ class Unwritten:
         self._weight = 0
 
     def put(self, item: Said) -> int:
-        """Take it; return how many lines had to go for which there was no room."""
-        if isinstance(item, Step):
-            self._steps[item.task_id] = item
+        """Take it; return how many older ones had to go to make room."""
+        return self._put_step(item) if isinstance(item, Step) else self._put_line(item)
+
+    def _put_step(self, step: Step) -> int:
+        self._steps[step.task_id] = step
+        if len(self._steps) <= LIMIT:
             return 0
-        lines = self._lines.setdefault(item.task_id, deque())
-        lines.append(item)
-        self._weight += item.weight
-        while lines[0].number <= item.floor:
+        del self._steps[next(iter(self._steps))]
+        return 1
+
+    def _put_line(self, line: Line) -> int:
+        lines = self._lines.setdefault(line.task_id, deque())
+        lines.append(line)
+        self._weight += line.weight
+        while lines[0].number <= line.floor:
             self._weight -= lines.popleft().weight
         dropped = 0
-        while self._weight > LIMIT and len(lines) > 1:
-            self._weight -= lines.popleft().weight
+        while self._weight > LIMIT and self._lines:
+            self._drop_oldest()
             dropped += 1
         return dropped
+
+    def _drop_oldest(self) -> None:
+        task_id, lines = next(iter(self._lines.items()))
+        self._weight -= lines.popleft().weight
+        if not lines:
+            del self._lines[task_id]
 
     def take(self, most: int) -> list[Said]:
         """Give away the first lines of the first tasks, and all steps."""
@@ -116,6 +128,10 @@ class Unwritten:
         """Return how many wait."""
         return sum(map(len, self._lines.values())) + len(self._steps)
 
+    def __bool__(self) -> bool:
+        """Tell whether any wait, which is asked at each."""
+        return bool(self._lines or self._steps)
+
     def __contains__(self, task_id: str) -> bool:
         """Tell whether something of a task waits."""
         return task_id in self._lines or task_id in self._steps
@@ -133,14 +149,15 @@ class Journal:
         self.fence = fence
         #: The last step of this body, if it has made one.
         self.step: Step | None = None
-        self._numbers = count(1)
+        self._number = 0
         self._held: deque[Line] = deque()
 
     def log(self, message: str, level: int, logger: str, limit: int) -> None:
         """Say a line, which is held until ``release``."""
+        self._number += 1
         line = Line(
             self.task_id,
-            next(self._numbers),
+            self._number,
             level,
             logger[:255],
             _short(message),

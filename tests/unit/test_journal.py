@@ -1,9 +1,11 @@
 """What tasks say, without a database: bounds, the thread, the handler, tasks that run in place."""
 
 import logging
+import pickle
 import subprocess
 import sys
 import threading
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from cq_compat.native.journal import Journal, Line, Said, Step, Unwritten
 from cq_compat.native.journal_writer import JournalWriter
 from cq_compat.native.log_handler import TaskLogHandler
 from cq_compat.native.progress import Progress, Progressing, from_meta
+from cq_compat.native.running import handle
 from tests.servers.daemon import ROOT
 from tests.servers.waiting import wait_until
 
@@ -147,18 +150,24 @@ def test_the_end_of_a_body_waits_for_what_it_has_held_back(writer: Written) -> N
     assert not journal.held
 
 
-def test_memory_is_bounded_over_all_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "LIMIT", 50)
+@pytest.mark.parametrize("tasks", [5, 100])
+def test_memory_is_bounded_over_all_tasks(tasks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "LIMIT", 30)
     backlog = Unwritten()
 
-    dropped = sum(
-        backlog.put(Line(f"task-{n % 5}", n, logging.INFO, "tests", "x" * 2000, 1000, 0.0))
-        for n in range(1, 101)
-    )
+    dropped = 0
+    for n in range(1, 101):
+        name = f"task-{n % tasks}"
+        dropped += backlog.put(Line(name, n, logging.INFO, "tests", "x" * 2000, 1000, 0.0))
+        dropped += backlog.put(Step(name, n, None, ""))
 
-    assert dropped > 0
-    assert len(backlog) + dropped == 100
-    assert sum(item.weight for item in backlog.take(1000) if isinstance(item, Line)) <= 50 + 5 * 3
+    kept = backlog.take(1000)
+    lines = [item for item in kept if isinstance(item, Line)]
+    assert sum(line.weight for line in lines) == 30
+    assert max(line.number for line in lines) == 100
+    assert len(kept) - len(lines) == min(tasks, 30)
+    assert dropped == 90 + max(0, tasks - 30)
+    assert not backlog
 
 
 def test_messages_are_cut() -> None:
@@ -271,3 +280,11 @@ def plain() -> tuple[bool, list[str]]:
 def test_a_shared_task_may_run_in_place(run: Any) -> None:
     assert run() == (True, ["begun", "1 of 2"])
     assert current_task() is None
+
+
+def test_a_task_that_has_said_something_can_be_copied() -> None:
+    found = handle("a", name="tests.add")
+    found._journal.log("said", logging.INFO, "tests", 10)
+
+    assert [str(line) for line in pickle.loads(pickle.dumps(found))._journal.held] == ["said"]
+    assert deepcopy(found)._journal.task_id == "a"
