@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import Count, DurationField, ExpressionWrapper, F, Min, Q
 
 from cq_compat.clock import Now
-from cq_compat.models import Layer, Task, Worker
+from cq_compat.models import Beat, Layer, Task, Worker
 
 #: Seconds that a new task is left to its publisher; what is due later waits for its time.
 SOON = 5
@@ -22,10 +22,10 @@ _SCHEDULED = _WAITING & Q(sent_at__isnull=True, due_at__gt=Now() + timedelta(sec
 
 
 def status() -> dict[str, list[dict[str, Any]]]:
-    """Return the queues with their unfinished tasks, the workers, and the brokers' layers; times
-    are in seconds.
+    """Return the queues with their unfinished tasks, the workers, the brokers' layers, and the beat
+    that leads; times are in seconds.
     """
-    return {"queues": _queues(), "workers": _workers(), "layers": _layers()}
+    return {"queues": _queues(), "workers": _workers(), "layers": _layers(), "beats": _beats()}
 
 
 def held_tasks() -> dict[UUID, int]:
@@ -93,6 +93,14 @@ def _layers() -> list[dict[str, Any]]:
             "leads_for": _seconds(layer.left) if _is_positive(layer.left) else None,
         }
         for layer in layers
+    ]
+
+
+def _beats() -> list[dict[str, Any]]:
+    leading = Beat.objects.filter(leads_until__gt=Now()).annotate(left=_until("leads_until"))
+    return [
+        {"hostname": beat.hostname, "pid": beat.pid, "leads_for": _seconds(beat.left)}
+        for beat in leading
     ]
 
 

@@ -11,9 +11,9 @@ from cq_compat.status import status
 
 
 class Command(BaseCommand):
-    """Shows the state of the queues, of the workers and of the brokers' layers."""
+    """Shows the state of the queues, of the workers, of the brokers' layers, and of beat."""
 
-    help = "Shows unfinished tasks by queue and state, workers with their leases, and layers."
+    help = "Shows unfinished tasks by queue and state, workers with leases, layers, and beat."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take ``--json``."""
@@ -48,6 +48,9 @@ class Command(BaseCommand):
             for layer in found["layers"]
         ]
         self._table("LAYER", "broker leader epoch", layers)
+        beats = [[beat["hostname"], str(beat["pid"])] for beat in found["beats"]]
+        if beats:  # other schedulers than this app's are not known here
+            self._table("BEAT", "hostname pid", beats)
 
     def _table(self, title: str, heads: str, rows: list[list[str]]) -> None:
         if not rows:

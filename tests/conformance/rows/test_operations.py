@@ -285,7 +285,8 @@ def test_status(sent: Task, running: Task, failed: Task, publishing: PublishingM
 
     found = json.loads(run("cq_status", "--json"))
 
-    assert found == json.loads(json.dumps(found)) and list(found) == ["queues", "workers", "layers"]
+    assert found == json.loads(json.dumps(found))
+    assert list(found) == ["queues", "workers", "layers", "beats"]
     celery, later = found["queues"]
     assert (celery["broker"], celery["queue"]) == (BROKER, "celery")
     assert celery["states"] == {states.PENDING: 1, states.STARTED: 1}
@@ -309,6 +310,18 @@ def test_status_names_the_leader(lease: Lease, publishing: PublishingMirror) -> 
     (layer,) = status()["layers"]
     assert (layer["leader"], layer["epoch"]) == ("w1@test", "epoch-1")
     assert 0 < layer["leads_for"] <= 60
+
+
+def test_status_names_the_beat(publishing: PublishingMirror) -> None:
+    assert "BEAT" not in run("cq_status")
+    later = publishing.later.replace("%s", "60")
+    publishing.connection.execute(
+        f"INSERT INTO cq_beat (id, hostname, pid, leads_until) VALUES (1, 'host1', 17, {later})", []
+    )
+    (beat,) = status()["beats"]
+    assert (beat["hostname"], beat["pid"]) == ("host1", 17)
+    assert 0 < beat["leads_for"] <= 60
+    assert "host1" in run("cq_status")
 
 
 def test_prune_command(publishing: PublishingMirror, sent: Task) -> None:
