@@ -63,8 +63,8 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
         task = expected(self.name, request.id)
         begin_in_place(request, task)
         with self._transaction_here(request):
-            value = body(task, *args, **kwargs)
-            return task.value_of(value, may_fail=self.subtasks_may_fail)
+            run = partial(body, task, *args, **kwargs)
+            return task.perform(run, may_fail=self.subtasks_may_fail)
 
     def _transaction_here(self, request: Any) -> AbstractContextManager[Any]:
         # Eagerly it runs as for a worker; a function that is called is a part of what calls it.

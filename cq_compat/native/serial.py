@@ -6,16 +6,19 @@ Celery runs them as it does under ``task_always_eager``, within this thread and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from celery import states
-from celery.canvas import Signature
+from celery.canvas import Signature, group
+from celery.exceptions import Ignore, Reject, Retry
 from celery.result import EagerResult
 
+from cq_compat import links
 from cq_compat.native.in_place import InPlaceTask
 from cq_compat.native.signatures import signature_of
 from cq_compat.native.statuses import Statuses, words_of
+from cq_compat.native.tree import Tree
 
 
 class SerialTask(InPlaceTask, Statuses):
@@ -23,15 +26,26 @@ class SerialTask(InPlaceTask, Statuses):
 
     Args:
         parent: the task whose subtask it is.
+        previous: the task that it is chained to.
     """
 
-    def __init__(self, name: str, task_id: str = "", parent: SerialTask | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        task_id: str = "",
+        parent: SerialTask | None = None,
+        previous: SerialTask | None = None,
+    ) -> None:
         super().__init__(name, task_id)
-        self.parent = parent
+        self.parent, self.previous = parent, previous
         self.subtasks: list[SerialTask] = []
-        self.state: str = states.STARTED
+        self.next: list[SerialTask] = []
+        self.state: str = states.PENDING
         self.traceback: str | None = None
         self._outcome: Any = None
+        self._held: list[_Held] = []
+
+    # What became of it
 
     @property
     def status(self) -> str:
@@ -62,12 +76,18 @@ class SerialTask(InPlaceTask, Statuses):
         """Return the result."""
         return self.wait(timeout, propagate=propagate)
 
-    def subtask(
-        self, target: Any, args: Any = (), kwargs: Any = None, **options: Any
-    ) -> SerialTask:
-        """Run a task now; this one fails with it."""
-        child = run(signature_of(target, args, kwargs), parent=self)
+    # Its family
+
+    def subtask(self, target: Any, args: Any = (), kwargs: Any = None, **options: Any) -> Any:
+        """Run a task now, with which this one fails, and return it; of a group, return its
+        tasks.
+        """
+        signature = signature_of(target, args, kwargs)
+        if isinstance(signature, group):
+            return [self.subtask(part, tuple(signature.args)) for part in signature.tasks]
+        child = SerialTask(str(signature.task), parent=self)
         self.subtasks.append(child)
+        child.run(signature.apply)
         return child
 
     def chain(
@@ -79,70 +99,131 @@ class SerialTask(InPlaceTask, Statuses):
         force: bool = False,
         **options: Any,
     ) -> SerialTask:
-        """Run a task now with this one's result before its arguments, unless this one has failed.
+        """Run a task once this one has succeeded, with its result before the other arguments.
 
         Args:
-            force: run it also then, with ``None``.
+            force: run it after a failure, too, with ``None``.
         """
-        signature = signature_of(target, args, kwargs)
-        if force or self.state == states.SUCCESS:
-            if not signature.immutable:
-                signature = signature.clone(args=(self.result,))
-            return run(signature, parent=self.parent)
-        return self._not_run(str(signature.task))
+        after = links.END if force else links.SUCCESS
+        return self._chain(after, signature_of(target, args, kwargs))
+
+    def errback(
+        self, target: Any, args: Any = (), kwargs: Any = None, **options: Any
+    ) -> SerialTask:
+        """Run a task if this one does not succeed, with the error in words before the other
+        arguments.
+        """
+        return self._chain(links.FAILURE, signature_of(target, args, kwargs))
+
+    errorback = errback
+
+    def tree(self, limit: int = 1000) -> Tree:
+        """Return the task and everything below it."""
+        return Tree(self, [below.tree(limit) for below in (*self.subtasks, *self.next)])
+
+    @property
+    def previous_id(self) -> str | None:
+        """The id of the task that it is chained to."""
+        return None if self.previous is None else str(self.previous.id)
+
+    @property
+    def root(self) -> SerialTask:
+        """The first of its ancestors, or itself."""
+        above = self.previous or self.parent
+        return self if above is None else above.root
 
     def revoke(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the task has run."""
 
-    def end(self, result: EagerResult) -> None:
-        """Take the outcome that Celery has seen."""
-        self.state, self._outcome, self.traceback = result.state, result.result, result.traceback
+    # Running
 
-    def value_of(self, returned: Any, *, may_fail: bool) -> Any:
-        """Return the value of a body that has returned something: of a task, its result.
+    def run(self, apply: Callable[..., Any]) -> None:
+        """Run the task as Celery does without a worker.
+
+        Args:
+            apply: does so with the id ``task_id``.
+        """
+        _expected[self.id] = self
+        result = _ended(apply(task_id=self.id))
+        self._end(result.state, result.result)
+        self.traceback = result.traceback
+
+    def perform(self, body: Callable[[], Any], *, may_fail: bool) -> Any:
+        """Run the body and what is chained to its task; return the value: of a task that the body
+        has returned, its result.
 
         Args:
             may_fail: whether the task succeeds although some of its subtasks have failed.
         """
-        for child in () if may_fail else self.subtasks:
-            child.wait()
-        return returned.wait() if isinstance(returned, SerialTask) else returned
+        self.state = states.STARTED
+        try:
+            value = body()
+            for child in () if may_fail else self.subtasks:
+                child.wait()
+            value = value.wait() if isinstance(value, SerialTask) else value
+        except (Ignore, Reject, Retry):
+            raise
+        except Exception as exc:
+            self._end(states.FAILURE, exc)
+            raise
+        self._end(states.SUCCESS, value)
+        return value
 
-    def _not_run(self, name: str) -> SerialTask:
-        skipped = SerialTask(name, parent=self.parent)
-        skipped.state, skipped._outcome, skipped.traceback = self.state, self._outcome, None
-        return skipped
+    def _end(self, state: str, outcome: Any) -> None:
+        self.state, self._outcome = state, outcome
+        held, self._held = self._held, []
+        for one in held:
+            self._go_on(one)
+
+    def _chain(self, after: str, signature: Signature) -> SerialTask:
+        task = SerialTask(str(signature.task), parent=self.parent, previous=self)
+        self.next.append(task)
+        if self.parent is not None and after != links.FAILURE:
+            self.parent.subtasks.append(task)  # which waits for it, too
+        self._held.append(_Held(after, signature, task))
+        if self.state in states.READY_STATES:
+            self._end(self.state, self._outcome)
+        return task
+
+    def _go_on(self, held: _Held) -> None:
+        succeeded = self.state == states.SUCCESS
+        if held.after == links.END or succeeded == (held.after == links.SUCCESS):
+            given = self.error if held.after == links.FAILURE else self.result
+            part = held.signature
+            held.task.run((part if part.immutable else part.clone(args=(given,))).apply)
+        elif held.after == links.FAILURE:
+            self.next.remove(held.task)
+        else:
+            held.task._end(self.state, self._outcome)
 
 
-def run(signature: Signature, parent: SerialTask | None = None) -> SerialTask:
-    """Run a signature now, a task's or a canvas's, and return what became of it."""
-    return run_here(str(signature.task), signature.apply, parent)
+class _Held(NamedTuple):
+    """A task that waits for the end of another one."""
+
+    after: str
+    signature: Signature
+    task: SerialTask
 
 
-def run_here(
-    name: str, apply: Callable[..., EagerResult], parent: SerialTask | None = None
-) -> SerialTask:
-    """Run a task now, and return what became of it.
-
-    Args:
-        apply: runs it with the id ``task_id``, as Celery does without a worker.
-    """
-    task = SerialTask(name, parent=parent)
-    _expected[task.id] = task
-    task.end(_ended(apply(task_id=task.id)))
+def run_here(name: str, apply: Callable[..., Any]) -> SerialTask:
+    """Run a task now, and return what became of it; see ``SerialTask.run``."""
+    task = SerialTask(name)
+    task.run(apply)
     return task
 
 
 def expected(name: str, task_id: str | None) -> SerialTask:
-    """Return the task that ``run`` has made for a body that begins, else a new one."""
+    """Return the task for whose body Celery was asked, or a new one."""
     found = _expected.get(task_id) if task_id else None
-    return found or SerialTask(name, task_id or "")
+    if found is not None and found.name == name:  # a chain's tasks have its id, too
+        return found
+    return SerialTask(name, task_id or "")
 
 
-def _ended(result: Any) -> EagerResult:
+def _ended(result: Any) -> Any:
     if isinstance(result, EagerResult):
         return result
-    try:  # of a group
+    try:  # of a canvas that ends in a group
         return EagerResult(result.id, result.get(), states.SUCCESS)
     except Exception as exc:
         return EagerResult(result.id, exc, states.FAILURE)

@@ -65,8 +65,8 @@ def nested(task: Any) -> tuple[Any, ...]:
 
 @task
 def canvas(task: Any) -> Any:
-    done = task.subtask(group(add.s(1), multiply.s(2, 3))), task.subtask(chain(add.s(2), add.s(5)))
-    return [each.result for each in done]
+    parts = task.subtask(group(add.s(1), multiply.s(2, 3)))
+    return [part.result for part in parts], task.subtask(chain(add.s(2), add.s(5))).result
 
 
 @task
@@ -78,6 +78,28 @@ def grandparent(task: Any) -> list[Any]:
 @task
 def middle(task: Any) -> list[Any]:
     return [task.parent.name, task.subtask(add, 1).parent is task]
+
+
+@task
+def ties_to_itself(task: Any, fails: bool, seen: list[Any]) -> int:
+    task.chain(note, (seen, "success"))
+    task.chain(note, (seen, "end"), force=True)
+    task.errback(note, (seen, "failure"))
+    seen.append(task)
+    if fails:
+        raise ValueError("on purpose")
+    return 1
+
+
+@task
+def note(task: Any, given: Any, seen: list[Any], what: str) -> None:
+    seen.append((what, given))
+
+
+@task
+def chains_subtask(task: Any) -> str:
+    first = task.subtask(add, 1)
+    return first.chain(add, (2,)).chain(fail).error
 
 
 @pytest.fixture(autouse=True)
@@ -124,12 +146,36 @@ def test_families() -> None:
     assert grandparent() == [middle.name, grandparent.name, True]
 
 
+@pytest.mark.parametrize(
+    ("fails", "noted"),
+    [(False, [("success", 1), ("end", 1)]), (True, [("end", None), ("failure", "on purpose")])],
+    ids=["success", "failure"],
+)
+def test_what_is_tied_to_the_running_task(fails: bool, noted: list[Any]) -> None:
+    seen: list[Any] = []
+    try:
+        ties_to_itself(fails, seen)
+    except ValueError:
+        assert fails
+
+    running, *others = seen
+    assert others == noted
+    assert [one.task.previous_id for one in running.tree().branches] == [running.id] * (
+        3 if fails else 2
+    )
+
+
+def test_the_next_task_of_a_subtask_is_one() -> None:
+    with pytest.raises(ValueError, match="on purpose"):
+        chains_subtask()
+
+
 def test_the_running_task_is_the_innermost() -> None:
     assert nested() == (True, True, 3, True)
 
 
 def test_canvases_as_subtasks() -> None:
-    assert canvas() == [[1, 6], 7]
+    assert canvas() == ([1, 6], 7)
 
 
 def test_in_an_eager_project(app: Celery, django_db_blocker: Any) -> None:
