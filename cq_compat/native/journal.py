@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,8 +11,6 @@ from cq_compat.encoding import storable
 
 #: Characters of a message that are kept.
 LONGEST = 10_000
-#: Weight of what waits for the database: lines, and one more for each 1,000 characters.
-LIMIT = 50_000
 
 
 class Line(NamedTuple):
@@ -72,71 +69,6 @@ class Step(NamedTuple):
 Said: TypeAlias = Line | Step
 
 
-class Unwritten:
-    """What waits for the database: the last lines of each task, and its last step."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, deque[Line]] = {}
-        self._steps: dict[str, Step] = {}
-        self._weight = 0
-
-    def put(self, item: Said) -> int:
-        """Take it; return how many older ones had to go to make room."""
-        return self._put_step(item) if isinstance(item, Step) else self._put_line(item)
-
-    def _put_step(self, step: Step) -> int:
-        self._steps[step.task_id] = step
-        if len(self._steps) <= LIMIT:
-            return 0
-        del self._steps[next(iter(self._steps))]
-        return 1
-
-    def _put_line(self, line: Line) -> int:
-        lines = self._lines.setdefault(line.task_id, deque())
-        lines.append(line)
-        self._weight += line.weight
-        while lines[0].number <= line.floor:
-            self._weight -= lines.popleft().weight
-        dropped = 0
-        while self._weight > LIMIT and self._lines:
-            self._drop_oldest()
-            dropped += 1
-        return dropped
-
-    def _drop_oldest(self) -> None:
-        task_id, lines = next(iter(self._lines.items()))
-        self._weight -= lines.popleft().weight
-        if not lines:
-            del self._lines[task_id]
-
-    def take(self, most: int) -> list[Said]:
-        """Give away the first lines of the first tasks, and all steps."""
-        taken: list[Said] = list(self._steps.values())
-        self._steps.clear()
-        for task_id, lines in list(self._lines.items()):
-            while lines and len(taken) < most:
-                taken.append(lines.popleft())
-            if not lines:
-                del self._lines[task_id]
-        return taken
-
-    def done(self, items: Sequence[Said]) -> None:
-        """Let others have their room."""
-        self._weight -= sum(item.weight for item in items if isinstance(item, Line))
-
-    def __len__(self) -> int:
-        """Return how many wait."""
-        return sum(map(len, self._lines.values())) + len(self._steps)
-
-    def __bool__(self) -> bool:
-        """Tell whether any wait, which is asked at each."""
-        return bool(self._lines or self._steps)
-
-    def __contains__(self, task_id: str) -> bool:
-        """Tell whether something of a task waits."""
-        return task_id in self._lines or task_id in self._steps
-
-
 class Journal:
     """What one body has said.
 
@@ -189,18 +121,18 @@ class Journaled:
     """Something that has a journal, and keeps in memory what it says."""
 
     id: Any
-    _written: Journal | None = None
+    _begun: Journal | None = None
 
     @property
     def has_journal(self) -> bool:
         """Whether it has said anything."""
-        return self._written is not None
+        return self._begun is not None
 
     @property
     def _journal(self) -> Journal:
-        if self._written is None:
-            self._written = self._new_journal()
-        return self._written
+        if self._begun is None:
+            self._begun = self._new_journal()
+        return self._begun
 
     def _new_journal(self) -> Journal:
         return Journal(str(self.id))

@@ -13,7 +13,8 @@ from cq_compat.conf import conf
 from cq_compat.database import OwnConnection, may_write_beside
 from cq_compat.guards import claim_of
 from cq_compat.mirror.journal import JournalMirror
-from cq_compat.native.journal import Journal, Line, Said, Step, Unwritten
+from cq_compat.native.journal import Journal, Line, Said, Step
+from cq_compat.native.unwritten import Unwritten
 from cq_compat.observing import observer
 from cq_compat.signals import task_logged, task_progressed
 

@@ -11,15 +11,18 @@ from typing import Any
 import pytest
 from celery import shared_task
 from celery.utils.log import get_task_logger
+from django.db import OperationalError
 
 from cq_compat import current_task, task
 from cq_compat.database import OwnConnection
 from cq_compat.native import journal as journals
-from cq_compat.native.journal import Journal, Line, Said, Step, Unwritten
+from cq_compat.native import unwritten
+from cq_compat.native.journal import Journal, Line, Said, Step
 from cq_compat.native.journal_writer import JournalWriter
 from cq_compat.native.log_handler import TaskLogHandler
 from cq_compat.native.progress import Progress, Progressing, from_meta
 from cq_compat.native.running import handle
+from cq_compat.native.unwritten import Unwritten
 from tests.servers.daemon import ROOT
 from tests.servers.waiting import wait_until
 
@@ -60,12 +63,15 @@ class Written(JournalWriter):
     def reset_after_fork(self) -> None:
         super().reset_after_fork()
         self.batches: list[list[Said]] = []
+        self.errors: list[Exception] = []
         self.gate = threading.Event()
         self.gate.set()
 
     def _write(self, items: list[Said]) -> None:
         self.calls += 1
         assert self.gate.wait(TIMEOUT)
+        if self.errors:
+            raise self.errors.pop()
         self.batches.append(items)
 
     @property
@@ -125,6 +131,19 @@ def test_a_child_begins_with_nothing_to_write(writer: Written) -> None:
     wait_until(lambda: "the child's" in messages(writer.written), TIMEOUT)
 
 
+def test_another_process_that_writes_to_sqlite_is_waited_for(
+    writer: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.errors = [OperationalError("database is locked")] * 5
+    journal = Journal("a", 1)
+    journal.log("waits", logging.INFO, "tests", 10)
+
+    writer.settle(journal)
+
+    assert messages(writer.written) == ["waits"]
+    assert caplog.messages == []
+
+
 def test_the_last_step_is_written_for_many(writer: Written) -> None:
     writer.gate.clear()
     journal = Journal("a", 1)
@@ -152,7 +171,7 @@ def test_the_end_of_a_body_waits_for_what_it_has_held_back(writer: Written) -> N
 
 @pytest.mark.parametrize("tasks", [5, 100])
 def test_memory_is_bounded_over_all_tasks(tasks: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "LIMIT", 30)
+    monkeypatch.setattr(unwritten, "LIMIT", 30)
     backlog = Unwritten()
 
     dropped = 0
