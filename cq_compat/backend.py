@@ -8,15 +8,13 @@ from typing import Any
 
 from celery import states as celery_states
 from celery.app.task import Context
-from celery.backends.base import BaseBackend
 from celery.exceptions import TaskRevokedError
-from celery.result import result_from_tuple
 
-from cq_compat import chords, states
+from cq_compat import states
 from cq_compat.database import CallersConnection, Connection, may_write_beside, own_connection
-from cq_compat.dialects import dialect_of
-from cq_compat.encoding import decode_text, encode_text, storable
+from cq_compat.encoding import encode_text, storable
 from cq_compat.errbacks import is_called
+from cq_compat.groups import GroupsBackend
 from cq_compat.guards import claim_of
 from cq_compat.mirror import NO_TERMS, Claim, End, Outcome, PublishingMirror, Terms, WorkingMirror
 from cq_compat.native.canvas import is_held, publish_next
@@ -31,7 +29,7 @@ from cq_compat.waiting import LONGEST_LOOK, ended, warn_of_own_transaction
 from cq_compat.waking import tell
 
 
-class CqBackend(BaseBackend):  # type: ignore[misc]
+class CqBackend(GroupsBackend):
     """Stores results in ``cq_compat.models.Task``.
 
     A worker's write needs the claim on the task; without it nothing is stored, and nothing follows
@@ -276,62 +274,6 @@ class CqBackend(BaseBackend):  # type: ignore[misc]
         prune(rules(self.app, self.expires or None))
         if self.expires:
             prune_remains(self.expires)
-
-    # Groups and chords
-
-    def _save_group(self, group_id: str, result: Any) -> Any:
-        connection = own_connection()
-        text, content_type = encode_text(result.as_tuple(), self.serializer)
-        now = dialect_of(connection.vendor).now
-        with connection.transaction():
-            self._delete_group(group_id)
-            connection.execute(
-                "INSERT INTO cq_group (id, result, content_type, created_at) "
-                f"VALUES (%s, %s, %s, {now})",
-                [group_id, text, content_type],
-            )
-        return result
-
-    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
-        found = own_connection().fetch(
-            "SELECT result, content_type FROM cq_group WHERE id = %s", [group_id]
-        )
-        if not found:
-            return None
-        return {
-            "result": result_from_tuple(
-                decode_text(found[0][0], found[0][1], self.accept), self.app
-            )
-        }
-
-    def _delete_group(self, group_id: str) -> None:
-        own_connection().execute("DELETE FROM cq_group WHERE id = %s", [group_id])
-
-    def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:
-        """Begin to count the parts of a chord."""
-        self.ensure_chords_allowed()
-        chords.begin(self.app, *header_result_args)
-
-    def set_chord_size(self, group_id: str, chord_size: int) -> None:
-        """Learn how many parts a chord has."""
-        chords.set_size(group_id, chord_size)
-
-    def add_to_chord(self, chord_id: str, result: Any) -> None:
-        """Let a chord wait for one part more."""
-        chords.add_part(chord_id, result)
-
-    def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
-        """Count a part of a chord; after the last one publish the body."""
-        if not request.group:
-            return
-        with own_connection().transaction():
-            header = chords.part_done(request.group)
-            if header is not None:
-                chords.publish_body(self.app, self, header, request.chord)
-
-    def _part_done(self, request: Any, state: str, result: Any) -> None:
-        if request is not None and request.chord:
-            self.on_chord_part_return(request, state, result)
 
 
 def _store_unfinished(
