@@ -30,6 +30,12 @@ def tell_freely(task: Task, gate: str) -> str:
     return _tell(task, gate)
 
 
+@task(atomic=False, acks_late=True, reject_on_worker_lost=True)
+def tell_again(task: Task, gate: str) -> str:
+    """Do as `tell_freely`, and once more if the worker dies."""
+    return _tell(task, gate)
+
+
 @task
 def tell_and_fail(task: Task) -> None:
     """Write a row, say so, and fail."""
