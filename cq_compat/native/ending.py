@@ -46,8 +46,7 @@ def end_with_body(task: NativeTask, value: Any) -> None:
         hold_next(task, value)
         return
     connection, terms = CallersConnection(), terms_of(task.app, request, value)
-    if connection.vendor != "sqlite":
-        settle(request)  # on a connection beside this one, which SQLite would let wait
+    settle(request)  # on a connection beside this one, if the database lets it
     join_returned(connection, terms, claim.task_id)
     if has_next(request):
         if not _waits(connection, claim, terms):
