@@ -11,8 +11,11 @@ from channels.layers import get_channel_layer
 from django.db import close_old_connections
 
 from demo.live.consumer import GROUP
+from demo.live.families import family_of_youngest
 from demo.live.queues import queue_lengths
 from demo.live.tasks import recent_tasks, running_workers
+
+REPORT = "demo.shop.tasks.build_report"
 
 
 class Camera(Polaroid):
@@ -31,6 +34,7 @@ class Camera(Polaroid):
             "tasks": recent_tasks(),
             "workers": running_workers(state),
             "queues": queue_lengths(self.app),
+            **family_of_youngest(REPORT),
             **shop_board(),
         }
         send = async_to_sync(get_channel_layer().group_send)

@@ -29,6 +29,19 @@ def running_workers(state: State) -> list[dict[str, Any]]:
     ]
 
 
+def percent(row: Any) -> float | None:
+    """Return how far a task is, if it has said so and knows how much there is to do."""
+    if row.progress_done is None or not row.progress_total:
+        return None
+    return float(100 * row.progress_done / row.progress_total)
+
+
+def short(value: Any) -> str:
+    """Return a value as a text of bounded length."""
+    text = "" if value is None else str(value)
+    return text if len(text) <= TEXT else text[: TEXT - 1] + "…"
+
+
 def _place(task: dict[str, Any]) -> tuple[bool, float]:
     if task["state"] in RUNNING:
         return False, task["at"]  # the longest at the top, where its stop button stays
@@ -40,13 +53,13 @@ def _task(row: Any) -> dict[str, Any]:
     return {
         "id": row.pk,
         "name": row.name.rpartition(".")[2],
-        "args": _short(row.args),
+        "args": short(row.args),
         "state": row.state,
         "finished": row.is_finished,
         "retries": row.retries,
-        "progress": result["progress"] if row.state == PROGRESS else None,
+        "progress": percent(row) if row.state in RUNNING else None,
         "seconds": _seconds(row),
-        "outcome": _short(_outcome(result)),
+        "outcome": short(_outcome(result)),
         "at": row.created_at.timestamp(),
     }
 
@@ -63,8 +76,3 @@ def _outcome(result: Any) -> Any:
     said = result.get("exc_message")  # else it is what is known of a task that runs
     text = " ".join(map(str, said)) if isinstance(said, list) else said
     return f"{result['exc_type']}: {text}" if "exc_type" in result else None
-
-
-def _short(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return text if len(text) <= TEXT else text[: TEXT - 1] + "…"

@@ -1,19 +1,23 @@
 """The shop's work behind the scenes."""
 
+import logging
 import random
 import time
 
-from celery import Task, chord, shared_task
+from celery import Task, shared_task
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from cq_compat import task
+from cq_compat.models import Task as CqTask
 from demo.shop import mails, pictures
 from demo.shop.models import Item, Order, Parcel, Picture, Report
 
 CUSTOMERS = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald")
 KEPT = 500  # orders, pictures and reports that survive the night
-STOCK_SECONDS = 10
+PAGES, PAGE_SECONDS = 20, 0.1  # of the books, for each item
+SHELVES, SHELF_SECONDS = 20, 0.5
 
 
 @shared_task(bind=True, autoretry_for=(OSError,), max_retries=5, default_retry_delay=2)
@@ -57,23 +61,37 @@ def make_thumbnail(picture_id: int) -> str:
     return f"{picture.thumbnail.width} × {picture.thumbnail.height}"
 
 
-@shared_task
-def build_report() -> str:
-    """Sum up every item in a task of its own, and write the report when all have ended."""
-    return str(chord([sum_up.s(item) for item in Item.values], write_report.s()).delay().id)
+@task
+def build_report(task: CqTask) -> CqTask:
+    """Have everything summed up, then the report written; its key is this task's result, too."""
+    task.log("The books are opened")
+    return task.subtask(sum_up_all).chain(write_report)
 
 
-@shared_task
-def sum_up(item: str) -> tuple[str, int, int]:
-    """Return the item, its orders and what they brought in cents."""
+@task
+def sum_up_all(task: CqTask) -> None:
+    """Sum up every item in a subtask of its own; this one has ended when all have."""
+    for item in Item.values:
+        task.subtask(sum_up, item)
+
+
+@task(atomic=False)  # it writes nothing, and SQLite shows no progress of transactions
+def sum_up(task: CqTask, item: str) -> tuple[str, int, int]:
+    """Return the item, its orders and what they brought in cents, page by page."""
     orders = list(Order.objects.filter(item=item))
+    for _ in task.track(range(PAGES), message=f"adding {item}"):
+        time.sleep(PAGE_SECONDS)
+    task.log(f"{len(orders)} orders of {item}")
     return item, len(orders), sum(order.price for order in orders)
 
 
-@shared_task
-def write_report(lines: list[tuple[str, int, int]]) -> int:
-    """Keep the report and return its key."""
-    return Report.objects.create(lines=lines).pk
+@task
+def write_report(task: CqTask, _: None) -> int:
+    """Keep the report and return its key; what was summed up are the results of the subtasks."""
+    lines = sorted(one.result for one in task.previous.subtasks)
+    report = Report.objects.create(lines=lines)
+    task.log(f"Report {report.pk} is written", logging.WARNING)
+    return int(report.pk)
 
 
 @shared_task
@@ -85,9 +103,9 @@ def pack_parcel(parcel_id: int) -> None:
 @shared_task(bind=True)
 def count_stock(self: Task) -> str:
     """Count the shelves, slowly, and tell how far it has come."""
-    for percent in range(0, 100, 5):
-        self.update_state(state="PROGRESS", meta={"progress": percent})
-        time.sleep(STOCK_SECONDS / 20)
+    for shelf in range(SHELVES):
+        self.update_state(state="PROGRESS", meta={"current": shelf, "total": SHELVES})
+        time.sleep(SHELF_SECONDS)
     return "all there"
 
 

@@ -105,11 +105,19 @@ def draw_samples(visitor: Visitor) -> None:
 
 
 def build_report(visitor: Visitor) -> None:
-    """A chord builds the report."""
+    """Subtasks tell their progress and logs, and a chained task writes the report."""
     expect("the report is under way", visitor.press("reports/") == 200)
+    visitor.wait(lambda board: [one for one in board["family"] if 0 < (one["progress"] or 0) < 100])
+    expect("its first task waits", visitor.board["family"][0]["state"] in ("STARTED", "WAITING"))
     [report] = visitor.wait(lambda board: board["report"])
     orders = sum(line["orders"] for line in report["lines"])
     expect("it has all orders", orders >= RUSH + 2)
+    visitor.wait(lambda board: all(one["state"] == "SUCCESS" for one in board["family"]))
+    family = [(one["name"], one["depth"]) for one in visitor.board["family"]]
+    members = [("build_report", 0), ("sum_up_all", 1), *[("sum_up", 2)] * 4, ("write_report", 2)]
+    expect(f"the family is whole ({family})", family == members)
+    said = [line["text"] for line in visitor.wait(lambda board: board["log"])]
+    expect(f"what it logged is seen ({said})", len(said) == 6 and "is written" in said[-1])
 
 
 def stop_counting(visitor: Visitor) -> None:

@@ -65,6 +65,25 @@ function updateTask(row, task) {
   stop.hidden = task.finished;
 }
 
+// A member of the report's family; what is deeper stands further to the right.
+function buildMember({ name, args, depth, chained }) {
+  const row = make("li", {},
+    make("span", { class: "what", title: args }, depth ? (chained ? "→ " : "└ ") : "", name, " ", make("small", {}, args)),
+    make("span"),
+    make("progress", { max: 100, "aria-label": `Progress of ${name} ${args}` }),
+  );
+  row.style.setProperty("--depth", depth);
+  return row;
+}
+
+function updateMember(row, { state, progress }) {
+  const [, pill, bar] = row.children;
+  pill.textContent = state;
+  pill.className = `state ${tone[state] ?? "waiting"}`;
+  bar.hidden = progress === null;
+  bar.value = progress ?? 0;
+}
+
 function buildPicture({ title, url }) {
   const image = url ? make("img", { src: url, alt: "" }) : make("div", { class: "unmade" });
   return make("li", {}, make("figure", {}, image, make("figcaption", { title }, title)));
@@ -131,6 +150,8 @@ function show(board) {
   list($("pictures"), board.pictures, ({ id, url }) => `${id} ${url}`, buildPicture);
   list($("mails"), board.mails, ({ id }) => id, buildMail);
   list($("report"), board.report, ({ id }) => id, buildReport);
+  list($("family"), board.family, ({ id }) => id, buildMember, updateMember);
+  list($("log"), board.log, ({ id }) => id, ({ text }) => make("li", {}, text));
   list($("schedules"), board.schedules, ({ name }) => name, buildSchedule, updateSchedule);
 }
 

@@ -54,6 +54,15 @@ def test_a_running_task_is_stopped(shop: Shop) -> None:
     shop.wait_task("count_stock", "REVOKED")
 
 
+def test_a_report_is_made_before_the_visitors_eyes(shop: Shop) -> None:
+    shop.press("Build the report")
+    wait_until(lambda: "WAITING" in shop.text("#family"), SECONDS, "the first task to wait")
+    assert "write_report" in shop.text("#family")
+    wait_until(lambda: shop.text("#family").count("SUCCESS") == 7, SECONDS, "the family to end")
+    assert "is written" in shop.text("#log")
+    assert "All" in shop.text("#report")
+
+
 def test_a_schedule_is_run_and_edited_in_the_admin(shop: Shop, demo: Demo) -> None:
     browser, page = shop.browser, shop.browser.current_window_handle
     shop.press("Order")
