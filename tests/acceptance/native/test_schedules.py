@@ -66,6 +66,7 @@ def stage(
             CQ={},
             CELERY_RESULT_BACKEND="cq",
             CELERY_RESULT_EXPIRES=None,  # no schedule but those of the cases
+            CELERY_IMPORTS=["tests.project.native"],
         )
         project.python("-m", "django", "migrate", "cq", "--verbosity=0")
         with (
@@ -118,16 +119,22 @@ def ran(stage: Stage, names: list[str]) -> None:
     assert set(counts) == {1}
 
 
-def test_a_schedule_is_made_while_beat_runs(stage: Stage) -> None:
-    with stage.beat():
-        schedule_task(
-            apps, timedelta(seconds=1), "tests.project.tasks.record", ("tick",), name="each second"
-        )
+@pytest.mark.parametrize(
+    ("name", "args", "result"),
+    [("tests.project.tasks.add", (1, 2), 3), ("tests.project.native.calc_a", (2,), 20)],
+    ids=["celery", "own"],
+)
+def test_a_schedule_is_made_while_beat_runs(
+    stage: Stage, name: str, args: tuple[int, ...], result: int
+) -> None:
+    with stage.beat() as beat:
+        schedule_task(apps, timedelta(seconds=1), name, args, name="each second")
         stage.wait_ticks(2, state="SUCCESS")
         unschedule_task(apps, "each second")
-    tasks = Task.objects.filter(periodic_task_name="each second", state="SUCCESS")
-    records = stage.project.records()
-    assert all(records[task.pk] == ["tick"] for task in tasks)
+        assert beat.terminate() == 0
+    ids = Task.objects.filter(state="SUCCESS").values_list("pk", flat=True)
+    with stage.project.app() as app:
+        assert {app.AsyncResult(task_id).result for task_id in ids} == {result}
 
 
 def test_beat_is_killed_at_work_beside_another(stage: Stage) -> None:
