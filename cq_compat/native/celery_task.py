@@ -13,8 +13,13 @@ from django.db import transaction
 from kombu.utils.uuid import uuid
 
 from cq_compat.native.coalescing import key_of, publish_one
+from cq_compat.native.departing import (
+    ReplaceLater,
+    RetryLater,
+    in_transaction,
+    is_in_transaction,
+)
 from cq_compat.native.ending import end_with_body, hold_next
-from cq_compat.native.retrying import RetryLater, in_transaction, is_in_transaction
 from cq_compat.native.running import begin_in_place, current_task, handle, task_of
 from cq_compat.native.serial import SerialTask, expected, run_here
 
@@ -46,18 +51,25 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
         if request.called_directly or request.is_eager:
             return self._perform_here(request, body, args, kwargs)
         run = partial(body, task_of(self), *args, **kwargs)
-        if not self.atomic:
-            value = run()
-            hold_next(self, value)
-            return value
+        if self.atomic:
+            return self._perform_in_transaction(request, run)
+        value = run()
+        hold_next(self, value)
+        return value
+
+    def _perform_in_transaction(self, request: Any, run: Callable[[], Any]) -> Any:
         try:
             with transaction.atomic(), in_transaction(request):
-                value = run()
-                end_with_body(self, value)
-            return value
+                try:
+                    value = run()
+                except ReplaceLater as later:
+                    publish = later.publish
+                else:
+                    end_with_body(self, value)
+                    return value
         except RetryLater as later:
-            again = later.again
-        return again()
+            publish = later.publish
+        return publish()
 
     def _perform_here(self, request: Any, body: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         task = expected(self.name, request.id)
@@ -76,10 +88,19 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
         """Run the task once more, as Celery does; what a body in a transaction has written is
         undone before.
         """
-        again = partial(super().retry, *args, **kwargs)
+        publish = partial(super().retry, *args, **kwargs)
         if kwargs.get("throw", True) and is_in_transaction(self.request):
-            raise RetryLater(again)
-        return again()
+            raise RetryLater(publish)
+        return publish()
+
+    def replace(self, sig: Any) -> Any:
+        """Let others run in the task's place, as Celery does, when what a body in a transaction has
+        written is committed.
+        """
+        publish = partial(super().replace, sig)
+        if is_in_transaction(self.request):
+            raise ReplaceLater(publish)
+        return publish()
 
     # Publishing
 

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from celery import chain, shared_task
 from celery import current_task as celery_task
-from celery import shared_task
 from django.db import connection, transaction
 
 from cq_compat import current_task, task
@@ -85,6 +85,13 @@ def asks_for_retry(task: Any) -> int:
     if task.retries == 0:
         raise celery_task.retry(countdown=0)
     return int(task.retries) + 1
+
+
+@task
+def replaces_itself(task: Any) -> None:
+    """Write an effect, and let 1 + 2, times ten, be the result."""
+    write_effect(task.id)
+    raise celery_task.replace(chain(add.s(1, 2), calc_a.s()))
 
 
 @task(queue=QUEUE)

@@ -165,6 +165,13 @@ def test_celerys_own_retry(app: Celery, effects: Callable[[str], int]) -> None:
     assert effects(task.id) == 1
 
 
+def test_a_replacement(app: Celery, effects: Callable[[str], int]) -> None:
+    task = native.replaces_itself.delay()
+
+    assert task.wait(TIMEOUT) == 30
+    assert effects(task.id) == 1
+
+
 def test_a_queue(app: Celery) -> None:
     assert native.is_mail.delay().wait(TIMEOUT) == native.QUEUE
     assert native.is_mail.apply_async(queue="celery").wait(TIMEOUT) == "celery"
