@@ -25,8 +25,12 @@ class TaskQuerySet(models.QuerySet[Any]):
         return self.filter(finished_at__isnull=False)
 
     def waiting(self) -> TaskQuerySet:
-        """Return tasks that wait for a worker."""
-        return self.live().filter(owner__isnull=True)
+        """Return tasks that wait for a worker, and not for other tasks."""
+        return self.live().filter(owner__isnull=True, waiting_since__isnull=True, is_held=False)
+
+    def parents(self) -> TaskQuerySet:
+        """Return tasks that wait for their subtasks."""
+        return self.live().filter(waiting_since__isnull=False)
 
     def failed(self) -> TaskQuerySet:
         """Return tasks that have ended without a result."""

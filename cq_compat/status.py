@@ -17,7 +17,8 @@ from cq_compat.models import Beat, Layer, Task, Worker
 
 #: Seconds that a new task is left to its publisher; what is due later waits for its time.
 SOON = 5
-_WAITING = Q(owner__isnull=True)
+# Not for other tasks.
+_WAITING = Q(owner__isnull=True, waiting_since__isnull=True, is_held=False)
 _SCHEDULED = _WAITING & Q(sent_at__isnull=True, due_at__gt=Now() + timedelta(seconds=SOON))
 
 

@@ -23,10 +23,13 @@ SAMPLE = 1_000
 WORKERS = 200
 
 UNFINISHED, WAITING, RECEIVED, RUNNING = "unfinished", "waiting", "received", "running"
+PARENTS, HELD = "parents", "held"
 _LIVE: dict[str, dict[str, Any]] = {
     UNFINISHED: {},
-    WAITING: {"owner__isnull": True},
+    WAITING: {"owner__isnull": True, "waiting_since__isnull": True, "is_held": False},
     RECEIVED: {"owner__isnull": False, "state": states.RECEIVED},
+    PARENTS: {"waiting_since__isnull": False},
+    HELD: {"is_held": True},
 }
 _ENDED = (states.FAILURE, states.REVOKED, states.REJECTED, states.IGNORED)
 _AGES = {
@@ -52,6 +55,8 @@ class StateFilter(SimpleListFilter):
             (WAITING, _("– waiting for a worker")),
             (RECEIVED, _("– received")),
             (RUNNING, _("– running")),
+            (PARENTS, _("– waiting for subtasks")),
+            (HELD, _("– chained to others")),
             *((state, state) for state in (states.SUCCESS, *_ENDED)),
         ]
 

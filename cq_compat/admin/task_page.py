@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from cq_compat.admin.families import family_tree
 from cq_compat.admin.journal import log_lines, progress_bar
 from cq_compat.admin.marks import block, lines, moment, state_badge, table, task_link, took
 from cq_compat.admin.schedules import schedule_links
@@ -35,7 +36,19 @@ class TaskPage(admin.ModelAdmin):  # type: ignore[type-arg]
             (_("Log"), {"fields": ["page_logs"]}),
             (_("Times"), {"fields": ["page_times"]}),
             (_("Attempts"), {"fields": [("page_run", "retries", "deaths", "acks_late")]}),
-            (_("Family"), {"fields": ["parent", "root", "group", "page_children"]}),
+            (
+                _("Family"),
+                {
+                    "fields": [
+                        "parent",
+                        "page_previous",
+                        "root",
+                        "group",
+                        "page_tree",
+                        "page_children",
+                    ]
+                },
+            ),
             (_("Way"), {"fields": [("broker", "exchange"), ("queue", "priority"), "periodic"]}),
         ]
 
@@ -142,6 +155,16 @@ class TaskPage(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return the members of its group."""
         return self._relatives("group_id", task.group_id) if task.group_id else "-"
 
+    @admin.display(description=_("chained to"))
+    def page_previous(self, task: Task) -> str:
+        """Return the task that it runs after."""
+        return self._relative(task.previous_id)
+
+    @admin.display(description=_("tree"))
+    def page_tree(self, task: Task) -> str:
+        """Return its whole family."""
+        return family_tree(task, self.admin_site.name)
+
     @admin.display(description=_("children"))
     def page_children(self, task: Task) -> str:
         """Return the tasks that its body published."""
@@ -163,10 +186,11 @@ class TaskPage(admin.ModelAdmin):  # type: ignore[type-arg]
         return lines(shown)
 
 
+_RELATIVES = ("parent", "page_previous", "root", "group")
 _SHORT = ("id", "name", "state")
 _TIMES = (
     *("created_at", "eta", "expires_at", "due_at"),
-    *("sent_at", "received_at", "started_at", "finished_at"),
+    *("sent_at", "received_at", "started_at", "waiting_since", "finished_at"),
 )
 
 
