@@ -12,6 +12,7 @@ from django.db import DatabaseError, connections
 from cq_compat.conf import Settings
 from cq_compat.database import alias
 from cq_compat.dialects import dialect_of
+from cq_compat.predecessor.tables import is_in_the_way
 
 
 @register("cq")
@@ -68,10 +69,13 @@ def _check_rows(connection: Any) -> Iterator[CheckMessage]:
 
     with connection.cursor() as cursor:
         present = connection.introspection.table_names(cursor)
-    if Task._meta.db_table not in present:
+    if not {Task._meta.db_table, Worker._meta.db_table} <= set(present):
+        is_old = is_in_the_way(connection)
+        run = "cq_upgrade" if is_old else f"migrate --database {connection.alias}"
         yield Warning(
-            f"The database {connection.alias!r} has no table for tasks, so none can be published.",
-            hint=f"Run manage.py migrate --database {connection.alias}.",
+            f"The database {connection.alias!r} has no table for tasks"
+            f"{', but one of django-cq' if is_old else ''}, so none can be published.",
+            hint=f"Run manage.py {run}.",
             id="cq.W007",
         )
         return

@@ -1,6 +1,7 @@
 """A worker with django-cq's own tasks on each database, for the whole folder."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -48,21 +49,32 @@ def project(
     return project
 
 
-@pytest.fixture(scope="package")
-def client(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
-    """Publish to the project from this process."""
+@contextmanager
+def publishing(project: Project, alias: str) -> Iterator[Celery]:
+    """Let a project's app be the current one, with the project's rows under an alias."""
     database, before = project.settings["DATABASES"]["default"], current_ledger()
     current = current_app._get_current_object()
     use_ledger(ledger)
-    with django_db_blocker.unblock(), declared(**{ALIAS: database}), project.client() as app:
+    with declared(**{alias: database}), project.client() as app:
         app.set_current()
         app.set_default()  # of other threads
-        with connections[ALIAS].cursor() as cursor:
-            cursor.execute("CREATE TABLE effect (task_id varchar(255) NOT NULL)")
         yield app
     current.set_current()
     current.set_default()
     use_ledger(before)
+
+
+@pytest.fixture(scope="package")
+def client(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
+    """Publish to the project from this process."""
+    with django_db_blocker.unblock(), publishing(project, ALIAS) as app:
+        with connections[ALIAS].cursor() as cursor:
+            cursor.execute("CREATE TABLE effect (task_id varchar(255) NOT NULL)")
+            cursor.execute("CREATE TABLE owner (id integer PRIMARY KEY)")
+            cursor.execute(
+                "CREATE TABLE owned (owner integer REFERENCES owner DEFERRABLE INITIALLY DEFERRED)"
+            )
+        yield app
 
 
 @pytest.fixture(scope="package")
