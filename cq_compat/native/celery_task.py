@@ -12,6 +12,7 @@ from celery.contrib.django.task import DjangoTask
 from django.db import transaction
 from kombu.utils.uuid import uuid
 
+from cq_compat.native.canvas import drop_next
 from cq_compat.native.coalescing import key_of, publish_one
 from cq_compat.native.departing import (
     ReplaceLater,
@@ -19,7 +20,7 @@ from cq_compat.native.departing import (
     in_transaction,
     is_in_transaction,
 )
-from cq_compat.native.ending import end_with_body, hold_next
+from cq_compat.native.ending import end_with_body, waits
 from cq_compat.native.running import begin_in_place, current_task, handle, task_of
 from cq_compat.native.serial import SerialTask, expected, run_here
 
@@ -54,22 +55,28 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
         if self.atomic:
             return self._perform_in_transaction(request, run)
         value = run()
-        hold_next(self, value)
+        if waits(self, value):
+            drop_next(request)
         return value
 
     def _perform_in_transaction(self, request: Any, run: Callable[[], Any]) -> Any:
         try:
             with transaction.atomic(), in_transaction(request):
-                try:
-                    value = run()
-                except ReplaceLater as later:
-                    publish = later.publish
-                else:
-                    end_with_body(self, value)
-                    return value
+                value, has_next = self._end_or_leave(run)
         except RetryLater as later:
-            publish = later.publish
-        return publish()
+            return later.publish()
+        if isinstance(value, ReplaceLater):
+            return value.publish()
+        if not has_next:
+            drop_next(request)
+        return value
+
+    def _end_or_leave(self, run: Callable[[], Any]) -> tuple[Any, bool]:
+        try:
+            value = run()
+        except ReplaceLater as later:
+            return later, True
+        return value, end_with_body(self, value)
 
     def _perform_here(self, request: Any, body: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         task = expected(self.name, request.id)

@@ -18,7 +18,7 @@ from cq_compat.database import CallersConnection, Connection, alias
 from cq_compat.guards import claim_of
 from cq_compat.mirror import Claim, Terms, WorkingMirror
 from cq_compat.mirror.table import ALL_WELL
-from cq_compat.native.canvas import drop_next, has_next, publish_next
+from cq_compat.native.canvas import has_next, publish_next
 from cq_compat.native.ends import note_end
 from cq_compat.native.telling import settle
 from cq_compat.native.terms import join_returned, terms_of
@@ -34,24 +34,22 @@ class ClaimLost(Ignore):  # type: ignore[misc]
     """The task was given to others while its body ran; what this one has written is undone."""
 
 
-def end_with_body(task: NativeTask, value: Any) -> None:
-    """End the task of a body that has returned in a transaction, or let it wait for its subtasks.
-    Where that is not the rows' transaction, Celery ends the task afterwards.
+def end_with_body(task: NativeTask, value: Any) -> bool:
+    """End the task of a body that has returned in a transaction, or let it wait for its subtasks;
+    tell whether Celery, once that is committed, is to publish what is tied to the task. Where that
+    is not the rows' transaction, Celery ends the task, too.
 
     Raises:
         ClaimLost: it is not this worker's any more.
     """
     request, claim = task.request, claim_of(task.request)
     if claim is None or alias() != DEFAULT_DB_ALIAS or not isinstance(task.backend, CqBackend):
-        hold_next(task, value)
-        return
+        return not waits(task, value)
     connection, terms = CallersConnection(), terms_of(task.app, request, value)
     settle(request)  # on a connection beside this one, if the database lets it
     join_returned(connection, terms, claim.task_id)
-    if has_next(request):
-        if not _waits(connection, claim, terms):
-            publish_next(task.app, request, value)
-        drop_next(request)
+    if has_next(request) and not _waits(connection, claim, terms):
+        publish_next(task.app, request, value)
     outcome = task.backend.outcome_of(None if terms.result_from else value, request)
     end = WorkingMirror(connection).end(claim, outcome, terms)
     if end is None:
@@ -60,17 +58,15 @@ def end_with_body(task: NativeTask, value: Any) -> None:
     note_end(request, end)
     if end.watcher and not end.is_waiting:
         connection.on_commit(partial(tell, task.app, end.watcher, end.task_id))
+    return False
 
 
-def hold_next(task: NativeTask, value: Any) -> None:
-    """Keep Celery from publishing what is linked to a task that is to wait for its subtasks; that
-    is done when it is complete.
-    """
+def waits(task: NativeTask, value: Any) -> bool:
+    """Tell whether something is tied to a task that is to wait for its subtasks."""
     request, claim = task.request, claim_of(task.request)
     if claim is None or not has_next(request):
-        return
-    if _waits(CallersConnection(), claim, terms_of(task.app, request, value)):
-        drop_next(request)
+        return False
+    return _waits(CallersConnection(), claim, terms_of(task.app, request, value))
 
 
 def _waits(connection: Connection, claim: Claim, terms: Terms) -> bool:

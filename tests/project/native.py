@@ -78,6 +78,15 @@ def fails_at_first(task: Any, times: int, error: str = "ValueError") -> int:
     return int(task.retries) + 1
 
 
+@task(retries=1, retry_backoff=False, default_retry_delay=0)
+def fails_at_commit(task: Any) -> None:
+    """Write an effect, and at first what the database refuses when it is committed."""
+    write_effect(task.id)
+    if task.retries == 0:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO owned (owner) VALUES (1)")
+
+
 @task
 def asks_for_retry(task: Any) -> int:
     """Write an effect, and ask Celery once for another attempt."""

@@ -158,6 +158,14 @@ def test_retries(
     assert effects(task.id) == (1 if status == Task.STATUS_SUCCESS else 0)
 
 
+def test_a_commit_that_fails(app: Celery, effects: Callable[[str], int]) -> None:
+    result = chain(native.fails_at_commit.si(), native.calc_a.si(1)).delay()
+
+    assert result.get(timeout=TIMEOUT) == 10
+    assert effects(result.parent.id) == 1
+    assert Task.objects.get(pk=result.parent.id).run == 1
+
+
 def test_celerys_own_retry(app: Celery, effects: Callable[[str], int]) -> None:
     task = native.asks_for_retry.delay()
 
@@ -239,6 +247,7 @@ def test_in_a_canvas(app: Celery) -> None:
     assert group(one, two, add.s(1, 2)).delay().get(timeout=TIMEOUT) == [10, 20, 3]
     assert chord([one, two], total.s()).delay().get(timeout=TIMEOUT) == 30
     assert chord([one, add.s(1, 2)], native.send_email.s()).delay().get(timeout=TIMEOUT) == "OK"
+    assert native.calc_a.map([1, 2]).delay().get(timeout=TIMEOUT) == [10, 20]
     assert one.delay().wait(TIMEOUT) == 10
 
 
