@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from celery.schedules import schedstate
 from django.db import connections
 from django.db.models import F
 from django_celery_beat.schedulers import ModelEntry
@@ -13,6 +15,8 @@ from cq_compat.native.schedules import COALESCE
 
 #: What beats change; other changes are told by ``PeriodicTasks``.
 _RUN_STATE = ("enabled", "last_run_at", "total_run_count")
+#: Seconds until the schedule is read without a row that has gone.
+GONE = 5.0
 
 
 class BeatEntry(ModelEntry):  # type: ignore[misc]
@@ -22,17 +26,35 @@ class BeatEntry(ModelEntry):  # type: ignore[misc]
     """
 
     last_run_at: Any
+    #: Until when, by the clock of this process, the tick is not tried again.
+    _put_off_until = 0.0
 
     def __init__(self, model: Any, app: Any = None) -> None:
         self.stored = model.last_run_at
         super().__init__(model, app=app)
-        self.coalesces = bool(self.options["headers"].pop(COALESCE, False))
+        headers = self.options["headers"]
+        headers["periodic_task_name"] = model.name  # which django-celery-beat 2.7 says elsewhere
+        self.coalesces = bool(headers.pop(COALESCE, False))
         self._name_tick()
 
     @property
     def task_id(self) -> str:
         """The id of the tick's task."""
         return str(self.options["task_id"])
+
+    def put_off(self, seconds: float) -> None:
+        """Let others go first for some seconds."""
+        self._put_off_until = monotonic() + seconds
+
+    def is_due(self) -> schedstate:
+        """Tell whether the tick is due by what the row says now, and when to ask again."""
+        wait = self._put_off_until - monotonic()
+        if wait > 0:
+            return schedstate(False, wait)
+        found = super().is_due()
+        if not found.is_due:
+            return found
+        return super().is_due() if self.refresh() else schedstate(False, GONE)
 
     def refresh(self) -> bool:
         """Read anew what other beats change; tell whether the row is still there."""

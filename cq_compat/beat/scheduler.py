@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from time import monotonic
 from typing import Any
 
-from celery.schedules import schedstate
 from celery.utils.log import get_logger
 from django.db import DatabaseError, close_old_connections, transaction
 from django_celery_beat.schedulers import DatabaseScheduler
@@ -39,7 +37,6 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._lead = Lead()
         self._led: bool | None = None
         self._is_ticking = False
-        self._put_off: dict[str, float] = {}
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -55,15 +52,6 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             return LOOK
         finally:
             self._is_ticking = False
-
-    def is_due(self, entry: BeatEntry) -> schedstate:
-        """Tell whether a tick is due, by what the row says now."""
-        wait = self._put_off.get(entry.name, 0.0) - monotonic()
-        if wait > 0:
-            return schedstate(False, wait)
-        if not entry.refresh():
-            return schedstate(False, self.max_interval)  # until the schedule is read without it
-        return super().is_due(entry)
 
     def reserve(self, entry: BeatEntry) -> BeatEntry:
         """Return the entry of the tick after this one; its row is changed with the tick."""
@@ -85,7 +73,6 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         try:
             with transaction.atomic(using=entry.database):
                 if entry.claim():
-                    self._put_off.pop(entry.name, None)
                     return self._publish(entry, producer, **kwargs)
         except Exception:
             self._try_again(entry)
@@ -128,8 +115,11 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         return leads
 
     def _try_again(self, entry: BeatEntry) -> None:
-        self._put_off[entry.name] = monotonic() + RETRY
-        self._heap = None  # where the entry after the tick is, as if it were done
+        # The heap has the entry after the tick, as if that were done; the schedule has this one.
+        self._heap = None
+        known = self._schedule.get(entry.name)
+        if known is not None:
+            known.put_off(RETRY)
 
     def _read_anew(self) -> None:
         # What changes while it is read is noticed afterwards, be it the first change of all.

@@ -49,9 +49,13 @@ def row_entry(clock: Clock, columns: dict[str, str], zone: ZoneInfo) -> Any:
 
     from cq_compat.beat.entry import BeatEntry
 
+    class Unsaved(BeatEntry):
+        def refresh(self) -> bool:
+            return True
+
     row = PeriodicTask(name="nightly", task="nightly", last_run_at=clock.time)
     row.crontab = CrontabSchedule(**columns, timezone=zone)
-    entry = BeatEntry(row, app=Celery("rows", set_as_current=False))
+    entry = Unsaved(row, app=Celery("rows", set_as_current=False))
     entry.schedule.nowfun = lambda: clock.time.astimezone(zone)
     return entry
 
