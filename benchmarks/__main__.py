@@ -50,7 +50,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--rounds", type=int, default=5, help="pairs of runs of each kind (%(default)s)")
+    add("--rounds", type=int, default=5, help="runs of each kind on each side (%(default)s)")
     add("--tasks", type=int, default=10_000, help="tasks to drain or to publish (%(default)s)")
     add(
         "--tasks-end-to-end",
