@@ -12,11 +12,11 @@ from cq_compat.mirror import FamilyMirror, Terms
 
 
 def terms_of(app: Celery, request: Any, returned: Any) -> Terms:
-    """Return the terms of a task whose body has returned something: of a task, be it Celery's
-    result of it or this package's, the result is to be the body's.
+    """Return the terms of a task whose body has returned something: of a task the result is to be
+    the body's.
     """
     task = app.tasks.get(getattr(request, "task", None))
-    return Terms(_task_id(returned), bool(getattr(task, "subtasks_may_fail", False)))
+    return Terms(_task_id(task, returned), bool(getattr(task, "subtasks_may_fail", False)))
 
 
 def join_returned(connection: Connection, terms: Terms, task_id: str) -> None:
@@ -25,7 +25,10 @@ def join_returned(connection: Connection, terms: Terms, task_id: str) -> None:
         FamilyMirror(connection).join(terms.result_from, task_id)
 
 
-def _task_id(returned: Any) -> str | None:
+def _task_id(task: Any, returned: Any) -> str | None:
     from cq_compat.models import Task
+    from cq_compat.native.celery_task import NativeTask
 
-    return str(returned.id) if isinstance(returned, (Task, AsyncResult)) else None
+    # Celery's tasks may return its results of others, as values.
+    kinds = (Task, AsyncResult) if isinstance(task, NativeTask) else (Task,)
+    return str(returned.id) if isinstance(returned, kinds) else None

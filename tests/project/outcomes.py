@@ -79,3 +79,9 @@ def note_failure(request: Any, exc: Exception, traceback: Any) -> None:
 def family(self: Task) -> list[str]:
     """Publish two tasks and return their ids."""
     return [add.delay(number, 1).id for number in range(2)]
+
+
+@shared_task
+def result_of_another() -> Any:
+    """Return Celery's result of another task, as a value."""
+    return add.delay(1, 2)

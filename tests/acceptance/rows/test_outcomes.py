@@ -33,6 +33,12 @@ def s(app: Celery, task: Any, *args: Any, **options: Any) -> Signature:
     return app.signature(task.name, args, **options)
 
 
+def test_a_result_of_another_task_is_a_value(app: Celery) -> None:
+    (another, _parent), _children = call(app, outcomes.result_of_another).get(timeout=TIMEOUT)
+
+    assert app.AsyncResult(another).get(timeout=TIMEOUT) == 3
+
+
 def test_a_value(app: Celery) -> None:
     result = call(app, tasks.add, 1, 2)
 
