@@ -11,9 +11,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from cq_compat.database import Connection, publishing_connection
+from cq_compat.conf import conf
+from cq_compat.database import LOST, Connection, publishing_connection
 from cq_compat.dialects import dialect_of
 from cq_compat.encoding import storable
+from cq_compat.errors import DatabaseUnavailable
 from cq_compat.mirror.table import LIVE
 
 #: The longest key that the column takes.
@@ -26,8 +28,23 @@ def publish_one(key: str, task_id: str, publish: Callable[[], object]) -> str:
 
     Args:
         publish: publishes the task with the id ``task_id``.
+
+    Raises:
+        DatabaseUnavailable: nobody knows whether there is another one, and nothing was published.
     """
-    connection, name = publishing_connection(), name_of(key)
+    try:
+        return _publish_one(name_of(key), task_id, publish)
+    except LOST as exc:
+        if conf().ON_DATABASE_DOWN != "publish":
+            raise DatabaseUnavailable(
+                f"Task {key}[{task_id}] was not accepted: the database does not answer ({exc})."
+            ) from exc
+    publish()
+    return task_id
+
+
+def _publish_one(name: str, task_id: str, publish: Callable[[], object]) -> str:
+    connection = publishing_connection()
     with connection.transaction():
         last = _last(connection, name, task_id)
         if last == task_id or not _is_live(connection, last):

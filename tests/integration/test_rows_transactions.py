@@ -20,6 +20,7 @@ from cq_compat.lease import Lease
 from cq_compat.ledger import ledger
 from cq_compat.mirror import KeepingMirror, Outcome, WorkingMirror
 from cq_compat.models import Task
+from cq_compat.native.coalescing import publish_one
 from cq_compat.outbox import outbox
 from cq_compat.signals import TaskSignal, task_kept, task_recorded
 from cq_transport import current_ledger, use_ledger
@@ -233,6 +234,19 @@ def test_with_the_database_gone_nothing_is_published(
 
     settings.CQ = {"DATABASE": GONE, "ON_DATABASE_DOWN": "publish"}
     publish()
+    assert sent(app) == 1
+
+
+def test_with_the_database_gone_nobody_knows_of_another_task(
+    app: Celery, publish: Callable[[], AsyncResult], settings: Any
+) -> None:
+    settings.CQ = {"DATABASE": GONE}
+    with pytest.raises(DatabaseUnavailable, match="was not accepted"):
+        publish_one("key", "new", publish)
+    assert sent(app) == 0
+
+    settings.CQ = {"DATABASE": GONE, "ON_DATABASE_DOWN": "publish"}
+    assert publish_one("key", "new", publish) == "new"
     assert sent(app) == 1
 
 
