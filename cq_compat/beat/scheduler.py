@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from celery.utils.log import get_logger
 from django.db import DatabaseError, close_old_connections, transaction
 from django_celery_beat.schedulers import DatabaseScheduler
-from django_celery_beat.utils import now
 
 from cq_compat.beat.entry import BeatEntry
 from cq_compat.beat.lead import RENEWAL, Lead
@@ -122,6 +120,9 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             known.put_off(RETRY)
 
     def _read_anew(self) -> None:
-        # What changes while it is read is noticed afterwards, be it the first change of all.
-        self._last_timestamp = self.Changes.last_change() or now() - timedelta(days=1)
+        # What changes while it is read is noticed afterwards; but the first change of all is not,
+        # for want of an earlier one.
+        if self.Changes.last_change() is None:
+            self.Changes.update_changed()
+        self._last_timestamp = self.Changes.last_change()
         self._initial_read, self._heap = True, None

@@ -104,6 +104,16 @@ def test_a_tick_is_noted_with_its_task(make_beat: Callable[[], Any]) -> None:
     assert ticks() == 1
 
 
+def test_the_first_schedule_of_all_is_noticed(make_beat: Callable[[], Any]) -> None:
+    from django_celery_beat.models import PeriodicTasks
+
+    PeriodicTasks.objects.all().delete()
+    run(beat := make_beat())
+    due(NAME)
+    run(beat)
+    assert ticks() == 1
+
+
 def test_who_does_not_lead_does_nothing(make_beat: Callable[[], Any]) -> None:
     first, second = make_beat(), make_beat()
     run(first)
