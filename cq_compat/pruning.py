@@ -19,7 +19,7 @@ def prune(rules: Sequence[Rule], *, dry_run: bool = False) -> int:
     """Delete finished tasks whose time is over by the rules; return how many there are.
 
     One walk along the index of the times at which tasks ended: what has ended since, and what has
-    not, is not looked at.
+    not, is not looked at. Subtasks are kept as long as their parent may ask for them.
     """
     age = youngest(rules)
     if age is None:
@@ -27,7 +27,11 @@ def prune(rules: Sequence[Rule], *, dry_run: bool = False) -> int:
     connection = own_connection()
     mirror, dialect = PublishingMirror(connection), dialect_of(connection.vendor)
     expression, params = over(rules, dialect)
-    guard = f"finished_at IS NOT NULL AND finished_at < {dialect.later}"
+    parent = f"SELECT 1 FROM cq_task p WHERE p.id = cq_task.parent_id AND p.{LIVE}"
+    guard = (
+        f"finished_at IS NOT NULL AND finished_at < {dialect.later} "
+        f"AND NOT (is_subtask AND EXISTS ({parent}))"
+    )
     pruned = 0
     for rows in walk(connection, "finished_at", expression, guard, [*params, -age]):
         ids = [row[0] for row in rows if row[2]]

@@ -61,6 +61,9 @@ TRANSITIONS: dict[str, Transition] = {
     "tell": Transition(None, "pool child, beside the body", "fence"),
     "finish": Transition(SUCCESS, "pool child or worker", "fence, run, not finished"),
     "wait": Transition(WAITING, "pool child", "fence, run, not finished; fence + 1"),
+    "give_way": Transition(
+        WAITING, "pool child, after replace()", "fence, run, subtask or others held; fence + 1"
+    ),
     "complete": Transition(
         None, "whoever ended the last subtask, keeper", "WAITING, no unfinished subtask; fence + 1"
     ),

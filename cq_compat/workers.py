@@ -19,7 +19,9 @@ from cq_compat.guards import claim_of, guard_starts
 from cq_compat.keeper import Keeper
 from cq_compat.lease import Lease
 from cq_compat.ledger import ledger
-from cq_compat.mirror import Claim, Outcome, WorkingMirror
+from cq_compat.mirror import NO_TERMS, Claim, Outcome, Terms, WorkingMirror
+from cq_compat.native.following import go_on_after
+from cq_compat.native.terms import terms_of
 from cq_compat.observing.outcomes import error_outcome
 from cq_compat.persistence import persist
 from cq_compat.termination import register_command
@@ -89,8 +91,19 @@ def settle_task(task: Any, state: Any, retval: Any) -> None:
         return
     if state == celery_states.REJECTED:
         _settle_rejected(task, claim, retval)
-    elif state == celery_states.IGNORED or not _stores_rows(task):
-        persist(partial(_settle, claim, state))
+    elif state == celery_states.IGNORED:
+        _settle_ignored(claim, retval)
+    elif not _stores_rows(task):
+        persist(partial(_settle, claim, state, terms_of(task.app, task.request, retval)))
+
+
+def _settle_ignored(claim: Claim, ignore: Any) -> None:
+    # Celery says by this text alone that replace() has put others in the task's place.
+    if "Replaced by new task" in getattr(ignore, "args", ()):
+        if not persist(partial(_give_way, claim)):
+            persist(partial(_settle, claim, states.IGNORED))
+    elif persist(partial(_settle, claim, states.IGNORED)):
+        go_on_after(claim.task_id, was_ignored=True)
 
 
 def end_failed(task: Any, task_id: str, error: Any, einfo: Any) -> None:
@@ -140,8 +153,12 @@ def _put_off(claim: Claim) -> bool:
     return WorkingMirror(own_connection()).put_off(claim)
 
 
-def _settle(claim: Claim, state: str) -> bool:
-    return WorkingMirror(own_connection()).settle(claim, state)
+def _give_way(claim: Claim) -> bool:
+    return WorkingMirror(own_connection()).give_way(claim)
+
+
+def _settle(claim: Claim, state: str, terms: Terms = NO_TERMS) -> bool:
+    return WorkingMirror(own_connection()).settle(claim, state, terms)
 
 
 def _stores_rows(task: Any) -> bool:

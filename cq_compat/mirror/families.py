@@ -52,7 +52,8 @@ class Held(NamedTuple):
     runs_after: str
 
 
-_WAITS = f"id = %s AND state = '{states.WAITING}' AND {OPEN}"
+# Not for others in its own place.
+_WAITS = f"id = %s AND state = '{states.WAITING}' AND waiting_since IS NOT NULL AND {OPEN}"
 #: Subtasks but those of an earlier attempt, which has been made up for.
 _SUBTASKS = (
     "is_subtask AND parent_id = %s AND (id = %s OR created_at >= "

@@ -33,6 +33,11 @@ _SUBTASK = (
 ALL_ENDED = f"NOT {_SUBTASK.format('s.finished_at IS NULL ORDER BY s.created_at DESC')}"
 #: They have ended, and well; the id is a parameter twice.
 ALL_WELL = f"{ALL_ENDED} AND NOT {_SUBTASK.format('s.ended_as IS NOT NULL')}"
+#: Others are held until a task, whose id is a parameter, has ended.
+HAS_NEXT = (
+    "EXISTS (SELECT 1 FROM (SELECT n.id FROM cq_task n WHERE n.previous_id = %s AND n.is_held "
+    "LIMIT 1) held)"
+)
 Params = Sequence[Any]
 
 

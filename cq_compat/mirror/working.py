@@ -11,7 +11,7 @@ from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import NO_TERMS, End, Outcome, Terms
-from cq_compat.mirror.table import ALL_WELL, NOT_WAITING, OPEN, flat, marks
+from cq_compat.mirror.table import ALL_WELL, HAS_NEXT, NOT_WAITING, OPEN, flat, marks
 from cq_compat.records import PUBLISHER_TIME
 
 
@@ -144,6 +144,18 @@ class WorkingMirror(EndingTable):
         if ended is None and waits:
             ended = self._wait(claim, Outcome(state), terms)
         return ended is not None
+
+    def give_way(self, claim: Claim) -> bool:
+        """Let a task for which others wait wait for those that were put in its place; tell whether
+        the claim holds and there are such others.
+        """
+        return self.update_one(
+            f"state = '{states.WAITING}', owner_id = NULL, fence = fence + 1, sent_at = NULL, "
+            "due_at = NULL",
+            [],
+            f"{_HELD} AND (is_subtask OR {HAS_NEXT})",
+            [*_key(claim), claim.task_id],
+        )
 
     def put_off(self, claim: Claim) -> bool:
         """Note that a body has ended and its message goes back, so that this is no death; tell

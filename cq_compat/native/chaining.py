@@ -30,12 +30,18 @@ logger = get_logger(__name__)
 BATCH = 100
 
 
-def go_on(app: Celery, previous_id: str) -> int:
-    """Send, or end, what is held for a task, if that has ended; return how many those are."""
+def go_on(app: Celery, previous_id: str, *, was_ignored: bool = False) -> int:
+    """Send, or end, what is held for a task, if that has ended; return how many those are.
+
+    Args:
+        was_ignored: whether nobody else will give it an outcome that it has none.
+    """
     mirror = FamilyMirror(own_connection())
     previous = mirror.previous(previous_id)
-    if previous is not None and previous.finished_at is None:
-        return 0
+    if previous is not None:
+        is_settled = previous.state != states.IGNORED or was_ignored
+        if previous.finished_at is None or not is_settled:
+            return 0
     previous = previous or Previous(previous_id, "a task without a row", "", None, "", None)
     chaining = Chaining(app, mirror, previous)
     decided = 0
@@ -94,6 +100,8 @@ class Chaining:
         return self._reason() if held.runs_after == links.FAILURE else None
 
     def _reason(self) -> str:
+        if self._previous.state == states.IGNORED:
+            return f"{self._previous.name}[{self._previous.id}] has no outcome: it was ignored"
         return failure_of(self._backend, self._previous.id, self._previous.name)
 
     def _give_up(self, held: Held, state: str, error: Exception) -> None:

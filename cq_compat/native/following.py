@@ -26,9 +26,10 @@ def follow(ends: Sequence[End]) -> None:
         _or_leave(end.task_id, partial(_follow, end))
 
 
-def go_on_after(task_id: str) -> None:
-    """Let go on what was chained to a task, if that has ended by now."""
-    _or_leave(task_id, partial(go_on, current_app._get_current_object(), task_id))
+def go_on_after(task_id: str, *, was_ignored: bool = False) -> None:
+    """Let go on, or end, what was chained to a task, if that has ended by now."""
+    app = current_app._get_current_object()
+    _or_leave(task_id, partial(go_on, app, task_id, was_ignored=was_ignored))
 
 
 def _or_leave(task_id: str, step: Callable[[], object]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import Task as CeleryTask
 from celery import chain, chord, group, shared_task
+from celery.exceptions import Ignore
 
 from cq_compat import current_task, task
 from tests.project.native import calc_a, send_email, wait_for, write_effect
@@ -132,6 +133,24 @@ def waits_for_chained(task: Any, gate: str) -> str:
     """Begin a subtask with another one chained to it."""
     task.subtask(calc_a, 1).chain(wait_a_while.si(gate))
     return "chained"
+
+
+@shared_task(bind=True)
+def replaced(self: CeleryTask, gate: str) -> None:
+    """Let a chain run in the task's place."""
+    raise self.replace(chain(wait_a_while.si(gate, 1), add.s(2)))
+
+
+@task
+def has_replaced(task: Any, gate: str) -> str:
+    """Begin a subtask that is replaced."""
+    return str(task.subtask(replaced, gate).id)
+
+
+@shared_task
+def ignored() -> None:
+    """End without an outcome."""
+    raise Ignore
 
 
 @task

@@ -207,6 +207,25 @@ def test_a_chord_of_parents(app: Celery, gate: Path) -> None:
     assert result.wait(TIMEOUT) == [["parent", "OK"]]
 
 
+def test_a_replaced_subtask_is_waited_for(app: Celery, gate: Path) -> None:
+    task = families.has_replaced.delay(str(gate))
+    wait_state(task.id, "WAITING")
+    child = wait_until(lambda: task.subtasks.filter(state="WAITING").first(), TIMEOUT)
+    after = child.chain(add.s(10))
+    gate.touch()
+
+    assert task.wait(TIMEOUT) == child.pk
+    assert (child.result, after.wait(TIMEOUT)) == (3, 13)
+
+
+def test_an_ignored_task_ends_what_is_chained(app: Celery) -> None:
+    first = app.send_task(families.ignored.name, countdown=1)
+    after = Task.objects.get(pk=first.id).chain(families.keep)
+
+    with pytest.raises(PreviousFailed, match="it was ignored"):
+        after.wait(TIMEOUT)
+
+
 def test_revoking_a_family(app: Celery, gate: Path, project: Project) -> None:
     task = families.waits_for_chained.delay(str(gate))
     after = task.chain(families.keep)

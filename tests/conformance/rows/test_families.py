@@ -27,6 +27,8 @@ from cq_compat.models import Task
 from cq_compat.native.chaining import go_on
 from cq_compat.native.completion import complete
 from cq_compat.operations import retry, revoke
+from cq_compat.pruning import prune
+from cq_compat.retention import Rule
 from tests.conformance.rows.messages import BROKER, claimed, lose, record, row
 
 WELL = Outcome(states.SUCCESS, "1", "application/json")
@@ -288,6 +290,40 @@ def test_an_ignored_task_leaves_what_is_chained_to_others(
 
     assert keeping.store(first.task_id, WELL)  # by what was put in its place
     assert not row(second.id).is_held
+
+
+def test_a_replaced_task_waits_for_others_in_its_place(
+    working: WorkingMirror, keeping: KeepingMirror, begin: Callable[..., Claim], app: Celery
+) -> None:
+    parent, alone, first = begin(), begin(), begin()
+    child = begin(**subtask_of(parent))
+    after_first = record(**after(first.task_id))
+    assert keeping.record(after_first)
+    assert working.finish(parent, WELL)
+
+    assert not working.give_way(alone)  # nobody waits for it
+    for claim in (child, first):
+        assert working.give_way(claim) and not working.give_way(claim)
+        assert not complete(app, claim.task_id)
+        assert row(claim.task_id).state == "WAITING"
+    assert row(parent.task_id).state == "WAITING" and row(after_first.id).is_held
+    for claim in (child, first):
+        assert keeping.store(claim.task_id, WELL)
+
+    assert row(parent.task_id).state == states.SUCCESS and not row(after_first.id).is_held
+
+
+def test_subtasks_are_kept_while_their_parent_waits(
+    working: WorkingMirror, begin: Callable[..., Claim]
+) -> None:
+    parent = begin()
+    early, late = begin(**subtask_of(parent)), begin(**subtask_of(parent))
+    assert working.finish(early, BROKEN) and working.finish(parent, WELL)
+
+    assert prune([Rule(-60)]) == 0
+    assert working.finish(late, WELL)
+    assert row(parent.task_id).state == states.FAILURE
+    assert prune([Rule(-60)]) == 3
 
 
 def test_a_family_is_revoked(
