@@ -114,6 +114,21 @@ def part_done(group_id: str) -> Header | None:
     return Header(group_id, *found[0])
 
 
+def is_awaited(task_id: str) -> bool:
+    """Tell whether a chord of a task's subtasks has yet to publish its body: the last part may have
+    ended, in the transaction of its own body, before it is counted.
+    """
+    begun = "SELECT COALESCE(p.started_at, p.created_at) FROM cq_task p WHERE p.id = %s"
+    return bool(
+        own_connection().fetch(
+            "SELECT 1 FROM cq_chord c JOIN cq_task s ON s.group_id = c.group_id "
+            f"WHERE s.parent_id = %s AND s.is_subtask AND c.size > 0 AND s.created_at >= ({begun}) "
+            "LIMIT 1",
+            [task_id, task_id],
+        )
+    )
+
+
 def uncounted(age: float, limit: int) -> list[str]:
     """Return the groups of chords, begun more than ``age`` seconds ago, whose parts have all ended:
     some were ended by an operator or a keeper, who count nothing.

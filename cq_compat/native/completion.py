@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Celery
 
-from cq_compat import states
+from cq_compat import chords, states
 from cq_compat.backend import CqBackend
 from cq_compat.database import own_connection
 from cq_compat.encoding import decode_text, encode_text
@@ -29,7 +29,7 @@ def complete(app: Celery, task_id: str) -> bool:
     """End a task that waits for nothing any more; tell whether that was done here."""
     mirror = FamilyMirror(own_connection())
     parent = mirror.ready(task_id)
-    if parent is None:
+    if parent is None or chords.is_awaited(task_id):
         return False
     backend = CqBackend(app)
     outcome, value = _outcome(mirror, parent, backend)

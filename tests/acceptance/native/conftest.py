@@ -17,7 +17,9 @@ from tests.servers.redis import RedisServer
 #: The alias of the rows in this process.
 ALIAS = "tasks"
 #: The modules of the worker's tasks.
-MODULES = tuple(f"tests.project.{name}" for name in ("native", "telling", "families", "readme"))
+MODULES = tuple(
+    f"tests.project.{name}" for name in ("native", "telling", "families", "chords", "readme")
+)
 OPTIONS = ("--without-gossip", "--without-mingle", "-I", ",".join(MODULES), "-Q", "celery,mail")
 
 
