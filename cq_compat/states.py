@@ -53,7 +53,7 @@ TRANSITIONS: dict[str, Transition] = {
         None, "publisher or keeper, after the send", "run, no owner, not claimed since"
     ),
     "claim": Transition(
-        RECEIVED, "worker", "run, no owner, not finished, not WAITING, lease; fence + 1"
+        RECEIVED, "worker", "run, no owner, not finished, not WAITING or held, lease; fence + 1"
     ),
     "start": Transition(STARTED, "pool child, before the body", "fence, owner, lease, RECEIVED"),
     "watch": Transition(None, "whoever waits for the result", "not finished"),

@@ -10,7 +10,7 @@ from cq_compat.links import NO_LINK, Link
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import End, Outcome
-from cq_compat.mirror.table import NOT_WAITING, OPEN, UNSETTLED, flat, marks
+from cq_compat.mirror.table import OPEN, READY, UNSETTLED, flat, marks
 from cq_compat.records import Record, nesting_of
 
 #: What a new row begins with, in SQL: what is the same in every row need not be sent with each.
@@ -50,7 +50,7 @@ class PublishingMirror(EndingTable):
             **(_NEW if link is NO_LINK else _LINKED),
             state=f"'{states.PENDING}'",
             created_at=self.now,
-            sent_at=self.now if sent else "NULL",
+            sent_at=self.now if sent and link.previous_id is None else "NULL",
             due_at=later if link.previous_id is None else "NULL",
         )
 
@@ -222,8 +222,7 @@ class PublishingMirror(EndingTable):
             "run = run + 1, fence = fence + 1, message = '', broker = %s, sent_at = NULL, "
             "due_at = NULL",
             [broker],
-            f"id = %s AND run = %s AND owner_id IS NULL AND {OPEN} AND message <> '' "
-            f"AND {NOT_WAITING} AND NOT is_held",
+            f"id = %s AND run = %s AND owner_id IS NULL AND {OPEN} AND message <> '' AND {READY}",
             [task_id, run],
         )
 

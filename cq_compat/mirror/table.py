@@ -23,6 +23,8 @@ OPEN = "CASE WHEN finished_at IS NULL THEN 1 ELSE 0 END = 1"
 UNSETTLED = f"state NOT IN ({', '.join(repr(state) for state in sorted(states.SETTLED))})"
 #: Not waiting for subtasks: the body of such a task has ended, and does not run again.
 NOT_WAITING = f"state <> '{states.WAITING}'"
+#: Neither that, nor held until another one has ended.
+READY = f"{NOT_WAITING} AND NOT is_held"
 # A table within the table: MySQL changes none of which a condition reads another row. The youngest
 # subtask is the one that most probably has not ended.
 _SUBTASK = (

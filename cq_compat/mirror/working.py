@@ -11,7 +11,7 @@ from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import NO_TERMS, End, Outcome, Terms
-from cq_compat.mirror.table import ALL_WELL, HAS_NEXT, NOT_WAITING, OPEN, flat, marks
+from cq_compat.mirror.table import ALL_WELL, HAS_NEXT, OPEN, READY, flat, marks
 from cq_compat.records import PUBLISHER_TIME
 
 
@@ -39,7 +39,7 @@ class WorkingMirror(EndingTable):
             f"received_at = {self.now}, sent_at = COALESCE(sent_at, {self.now})",
             [self.uuid(owner), worker],
             f"{self.pairs(wanted)} AND {f'({free} OR {mine})' if again else free} "
-            f"AND {OPEN} AND {NOT_WAITING} AND {self.alive}",
+            f"AND {OPEN} AND {READY} AND {self.alive}",
             [*flat(wanted), *[self.uuid(owner)] * (2 if again else 1)],
             "id, run, fence",
             once=True,

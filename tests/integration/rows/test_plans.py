@@ -13,7 +13,8 @@ from django.test import Client
 from cq_compat import pruning, recovery, states
 from cq_compat.clock import Now
 from cq_compat.lease import Lease
-from cq_compat.mirror import KeepingMirror, Outcome, Route, WorkingMirror
+from cq_compat.links import Link
+from cq_compat.mirror import FamilyMirror, KeepingMirror, Outcome, Route, WorkingMirror
 from cq_compat.models import Task, Worker
 from cq_compat.operations import forget, requeue, retry, revoke
 from cq_compat.retention import Rule
@@ -82,6 +83,40 @@ def test_workers_and_keepers(database: str, lease: Lease, watched: WatchedConnec
     assert scans(database, watched.statements) == []
 
 
+def test_families(database: str, lease: Lease, watched: WatchedConnection) -> None:
+    lease.renew()
+    working, keeping, mirror = WorkingMirror(watched), KeepingMirror(watched), FamilyMirror(watched)
+    parent, early = record(), record()
+    link = Link(subtask_of=parent.id)
+    others = [record(**link.headers()), record(**Link(previous_id=early.id).headers())]
+    claims = {}
+    for one in (parent, early, *others):
+        assert keeping.record(one)
+        for claim in working.claim([(one.id, 0)], lease.owner, lease.hostname):
+            assert working.start(claim, acks_late=False)
+            claims[one.id] = claim
+
+    assert working.finish(claims[parent.id], Outcome(states.SUCCESS))
+    assert mirror.ready(parent.id) is None
+    assert set(mirror.members([parent.id, early.id])) == {one.id for one in others}
+    assert working.give_way(claims[early.id])
+    with watched.transaction():
+        assert working.finish(claims[others[0].id], Outcome(states.FAILURE))
+        ready = mirror.ready(parent.id)
+        assert ready is not None
+        assert mirror.failed(ready, 5) and mirror.count(ready) == (1, 1)
+        assert mirror.complete(ready, Outcome(states.SUCCESS))
+    (held,) = mirror.held(early.id, 10)
+    assert mirror.previous(early.id) and not mirror.drop(held)
+    assert mirror.join(early.id, parent.id)
+    assert mirror.stranded_parents(0.0, 10) == mirror.stranded_next(0.0, 10) == []
+    assert mirror.release(held, held.message, "", is_sent=False)
+    assert len(Task(id=parent.id).tree()) == 4
+
+    assert len(watched.statements) > 20
+    assert scans(database, watched.statements) == []
+
+
 def test_operators(
     database: str, lease: Lease, watched: WatchedConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +146,7 @@ def test_operators(
         *("?published=10m", "?published=30d", "?queue=mail", "?queue=rare", "?queue=none"),
         *("?worker=w1@test", "?worker=none", "?state=unfinished&queue=rare"),
         *("?state=FAILURE&queue=mail&published=7d", "?q=resize", "?q=s", "?q=nothing", "?q=live1"),
-        *("?parent_id=live1", "?group_id=g7"),
+        *("?parent_id=live1", "?group_id=g7", "?state=parents", "?state=held"),
         *("?periodic_task_name=nightly", "?periodic_task_name=nightly&state=FAILURE"),
     ],
 )
