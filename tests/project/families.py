@@ -116,6 +116,19 @@ def has_canvas(task: Any, gate: str) -> list[str]:
 
 
 @task
+def returns_chord(task: Any, count: int) -> Any:
+    """Have the result of a chord whose parts end in the transactions of their bodies."""
+    return task.subtask(chord([calc_a.s(number) for number in range(count)], total.s()))
+
+
+@task
+def begins_chords(task: Any, count: int) -> list[str]:
+    """Begin as many of those, and return the ids of their bodies."""
+    header = [calc_a.s(1), calc_a.s(2)]
+    return [task.subtask(chord(header, total.s())).id for _ in range(count)]
+
+
+@task
 def adds_a_sibling(task: Any) -> None:
     """Begin a subtask of the parent."""
     task.parent.subtask(send_email, "c@example.org")

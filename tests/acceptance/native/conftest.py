@@ -17,9 +17,7 @@ from tests.servers.redis import RedisServer
 #: The alias of the rows in this process.
 ALIAS = "tasks"
 #: The modules of the worker's tasks.
-MODULES = tuple(
-    f"tests.project.{name}" for name in ("native", "telling", "families", "chords", "readme")
-)
+MODULES = tuple(f"tests.project.{name}" for name in ("native", "telling", "families", "readme"))
 OPTIONS = ("--without-gossip", "--without-mingle", "-I", ",".join(MODULES), "-Q", "celery,mail")
 
 

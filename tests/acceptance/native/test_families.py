@@ -171,6 +171,20 @@ def test_canvas_as_subtasks(app: Celery, gate: Path) -> None:
     assert not task.subtasks.exclude(state="SUCCESS").exists()
 
 
+def test_the_result_of_a_chord(app: Celery) -> None:
+    tasks = [families.returns_chord.delay(3) for _ in range(5)]
+
+    assert [task.wait(TIMEOUT) for task in tasks] == [30] * 5
+
+
+def test_the_bodies_of_chords_are_waited_for(app: Celery) -> None:
+    for task in [families.begins_chords.delay(count) for count in (1, 1, 2, 3)]:
+        ids = task.wait(TIMEOUT)
+        bodies = Task.objects.in_bulk(ids)
+        assert [bodies[one].result for one in ids] == [30] * len(ids)
+        assert all(body.finished_at <= row(task.id).finished_at for body in bodies.values())
+
+
 def test_subtasks_begin_siblings(app: Celery) -> None:
     task = families.has_siblings.delay()
 

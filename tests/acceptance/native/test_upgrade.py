@@ -51,6 +51,13 @@ TASK = (
     " started, finished, at_risk, result_ttl, retries, force_chain) VALUES (%s, %s, %s, %s, %s, %s,"
     " now() - interval '2 hours', now() - interval '1 hour', now(), 'N', 1800, 0, false)"
 )
+#: More than are read at once.
+MANY = """
+INSERT INTO cq_task (id, status, signature, details, submitted, finished, at_risk, result_ttl,
+    retries, force_chain)
+SELECT gen_random_uuid(), 'S', '{"func_name": "shop.tasks.sell", "args": [], "kwargs": {}}', '{}',
+    now(), now(), 'N', 1800, 0, false FROM generate_series(1, 1200)
+"""
 SCHEDULE = (
     "INSERT INTO cq_repeatingtask (crontab, func_name, args, kwargs, coalesce, result_ttl)"
     " VALUES (%s, %s, %s, '{}', %s, 1800)"
@@ -106,6 +113,7 @@ def app(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
     with django_db_blocker.unblock(), publishing(project, ALIAS) as app:
         with connections[ALIAS].cursor() as cursor:
             cursor.execute(TABLES)
+            cursor.execute(MANY)
             for row in old_tasks():
                 cursor.execute(TASK, row)
             for when, name, args, coalesce in (
@@ -120,7 +128,7 @@ def app(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
         project.python("-m", "django", "migrate", "django_celery_beat", "--verbosity=0")
         said = upgrade(project)
         assert said == [
-            "7 tasks are taken over, 1 are published.",
+            "1207 tasks are taken over, 1 are published.",
             "3 repeating tasks are schedules.",
         ]
         with scheduled(ALIAS), project.worker("-c", "1"):
