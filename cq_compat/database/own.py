@@ -27,6 +27,7 @@ class OwnConnection:
     def _begin(self) -> None:
         self._lock = threading.RLock()
         self._connection: Any = None
+        self._cursor: Any = None
         self._depth = 0
         self._thread = 0
         self._after_commit: list[Callable[[], None]] = []
@@ -102,7 +103,7 @@ class OwnConnection:
     def close(self) -> None:
         """Close the connection; the next statement opens another."""
         with self._lock:
-            connection, self._connection = self._connection, None
+            connection, self._connection, self._cursor = self._connection, None, None
             if connection is not None:
                 try:
                     connection.close()
@@ -123,9 +124,10 @@ class OwnConnection:
                 return self._run_once(statement, params, answer)
 
     def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
-        with self._ready().cursor() as cursor:
-            cursor.execute(statement, params)
-            return answer(cursor)
+        if self._cursor is None:  # to make one takes as long as to run a statement
+            self._cursor = self._ready().cursor()
+        self._cursor.execute(statement, params)
+        return answer(self._cursor)
 
     def _was_cut(self) -> bool:
         return self._connection is not None and not self._connection.is_usable()
