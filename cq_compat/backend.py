@@ -19,6 +19,7 @@ from cq_compat.guards import claim_of
 from cq_compat.mirror import NO_TERMS, Claim, End, Outcome, PublishingMirror, Terms, WorkingMirror
 from cq_compat.native.canvas import is_held, publish_next
 from cq_compat.native.ends import end_of
+from cq_compat.native.revoking import revoke_late
 from cq_compat.native.telling import settle, tell_state
 from cq_compat.native.terms import join_returned, terms_of
 from cq_compat.persistence import persist
@@ -182,6 +183,8 @@ class CqBackend(GroupsBackend):
             return PublishingMirror(own_connection()).store(task_id, outcome)
         mirror = WorkingMirror(own_connection())
         end = mirror.end(claim, outcome, terms)
+        if end is None:
+            own_connection().on_commit(partial(revoke_late, task_id))
         if end is None or end.is_waiting:
             return False
         if end.watcher:

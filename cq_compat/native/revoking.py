@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cq_compat import states
 from cq_compat.database import own_connection
 from cq_compat.mirror import FamilyMirror
 
@@ -36,3 +37,10 @@ def revoke_members(task_ids: Sequence[str], reason: str = "the parent was revoke
     members = members_of(FamilyMirror(own_connection()), task_ids)
     if members:
         revoke(members, reason)
+
+
+def revoke_late(task_id: str) -> None:
+    """Revoke what a body has begun that went on after its task was revoked."""
+    previous = FamilyMirror(own_connection()).previous(task_id)
+    if previous is not None and previous.state == states.REVOKED:
+        revoke_members([task_id])

@@ -98,6 +98,15 @@ def plain_parent(self: CeleryTask, gate: str) -> str:
     return "plain"
 
 
+@shared_task(bind=True)
+def late_parent(self: CeleryTask, gate: str, later: str) -> None:
+    """Wait until a file exists, and begin a subtask that waits for another."""
+    write_record(self.request.id, "start", sync=False)
+    wait_for(gate)
+    running: Any = current_task()
+    running.subtask(wait_a_while, (later,))
+
+
 @shared_task
 def plain_returns_a_chain() -> Any:
     """Return a chained task from a task of Celery's."""

@@ -257,6 +257,19 @@ def test_revoking_a_family(app: Celery, gate: Path, project: Project) -> None:
     assert states == {"REVOKED", "SUCCESS"}
 
 
+def test_a_revoked_body_goes_on(app: Celery, gate: Path, project: Project) -> None:
+    later = gate.with_name("later")
+    result = families.late_parent.delay(str(gate), str(later))
+    project.wait_recorded([result.id], "start")
+    task = Task.objects.get(pk=result.id)
+
+    task.revoke()
+    gate.touch()
+
+    wait_until(lambda: [one.state for one in task.subtasks] == ["REVOKED"], TIMEOUT)
+    later.touch()
+
+
 def test_a_subtask_is_revoked(app: Celery, gate: Path) -> None:
     task = families.parent.delay(str(gate))
     wait_state(task.id, "WAITING")
