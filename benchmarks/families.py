@@ -74,11 +74,18 @@ class Families:
         """Return the seconds of processor time that the worker and the database have used."""
         found = [psutil.Process(pid) for pid in self._processes]
         found += [child for process in found for child in process.children(recursive=True)]
-        return sum(sum(process.cpu_times()[:4]) for process in found)
+        return sum(_used(process) for process in found)
 
     def _fetch(self, statement: str, *params: object) -> list[tuple[object, ...]]:
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             return connection.execute(statement, params).fetchall()
+
+
+def _used(process: psutil.Process) -> float:
+    try:
+        return float(sum(process.cpu_times()[:4]))
+    except psutil.NoSuchProcess:  # its parent counts it from now on
+        return 0.0
 
 
 @contextmanager
