@@ -115,14 +115,14 @@ def comes_too_late(task: Any) -> None:
     write_record(task.id, "run")
 
 
-@task(name="tests.report", coalesce=True)
+@task(name="tests.report", coalesce=True, atomic=False)  # SQLite has one transaction at a time
 def report(task: Any, gate: str) -> str:
     """Wait until the file `gate` exists."""
     wait_for(gate)
     return str(task.id)
 
 
-@task(coalesce=lambda user, gate: user)
+@task(coalesce=lambda user, gate: user, atomic=False)
 def report_of(task: Any, user: str, gate: str) -> str:
     """Wait until the file `gate` exists."""
     wait_for(gate)
