@@ -27,6 +27,7 @@ from cq_transport import current_ledger, use_ledger
 from tests.servers.databases import declared
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
+from tests.servers.waiting import wait_until
 
 TASKS, OTHER, GONE = "tasks", "other", "gone"
 
@@ -120,7 +121,7 @@ def test_a_task_is_sent_when_its_transaction_commits(
         assert (rows(), sent(app)) == (set(), 0)
 
     assert (rows(), sent(app)) == ({result.id}, 1)
-    assert Task.objects.using(TASKS).get().sent_at is not None
+    wait_until(lambda: Task.objects.using(TASKS).get().sent_at, what="the note that it was sent")
 
 
 def test_a_rollback_leaves_nothing(app: Celery, publish: Callable[[], AsyncResult]) -> None:

@@ -38,6 +38,7 @@ def declared(**entries: dict[str, Any]) -> Iterator[None]:
         connections.settings[alias] = known[alias]
     try:
         with override_settings(INSTALLED_APPS=["cq_compat"], CQ={"DATABASE": next(iter(entries))}):
+            own_connection().close()  # it may be to the database of a longer block around this one
             use_ledger(ledger)
             yield
     finally:

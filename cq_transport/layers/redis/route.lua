@@ -57,15 +57,14 @@ redis.call('EXPIRE', publisher, 600)
 if #targets == 0 and dead_letters ~= '' then targets[1] = {dead_letters, 0, string.gsub(dead_letters, '_p%d$', '') .. ':bell'} end
 for _, target in ipairs(targets) do
   local channel, lease = target[1], target[2]
+  local life = lease == 0 and expiry or math.max(1, math.ceil(math.min(expiry, lease)))
   if redis.call('EXISTS', channel) == 0 then
     redis.call('ZADD', target[3], 0, '')
-    redis.call('EXPIRE', target[3], expiry)
+    redis.call('EXPIRE', target[3], life)
   end
   redis.call('ZADD', channel, now, message)
-  if lease == 0 then
-    redis.call('EXPIRE', channel, expiry)
-  else
-    redis.call('EXPIRE', channel, math.max(1, math.ceil(math.min(expiry, lease))))
+  redis.call('EXPIRE', channel, life)
+  if lease ~= 0 then
     local surplus = redis.call('ZCARD', channel) - transient_capacity
     if surplus > 0 then redis.call('ZPOPMIN', channel, surplus) end
   end
