@@ -116,22 +116,6 @@ def test_every_message_comes_three_times(stage: Stage, queue: RedisQueue) -> Non
     _refused(stage, queue)
 
 
-def test_the_copy_of_a_task_that_was_pruned(stage: Stage, queue: RedisQueue) -> None:
-    backlog = Backlog(stage, queue, "pruned")
-    messages = queue.messages()
-    backlog.gate.touch()
-    stage.wait_finished()
-    stage.fetch("DELETE FROM cq_task WHERE id = ANY(%s)", backlog.waiting)
-    stage.published.difference_update(backlog.waiting)
-    queue.add(messages)
-    wait_until(lambda: not queue.size(), 30, "the copies to be taken")
-    stage.publish("trace", count=4)
-    stage.wait_finished()
-    assert not stage.rows().keys() & set(backlog.waiting)
-    records = stage.project.records()
-    assert {len(records[task_id]) for task_id in backlog.waiting} == {2}  # the one body of before
-
-
 def test_a_message_is_lost_in_a_queue_that_is_never_empty(stage: Stage, queue: RedisQueue) -> None:
     backlog = Backlog(stage, queue, "first")
     message = queue.pop()
@@ -151,6 +135,22 @@ def test_a_message_is_lost_in_a_queue_that_is_never_empty(stage: Stage, queue: R
     stage.wait_finished()
     assert stage.states(stage.published) == ["SUCCESS"]
     assert not stage.history().faults
+
+
+def test_the_copy_of_a_task_that_was_pruned(stage: Stage, queue: RedisQueue) -> None:
+    backlog = Backlog(stage, queue, "pruned")
+    messages = queue.messages()
+    backlog.gate.touch()
+    stage.wait_finished()
+    stage.fetch("DELETE FROM cq_task WHERE id = ANY(%s)", backlog.waiting)
+    stage.published.difference_update(backlog.waiting)
+    queue.add(messages)
+    wait_until(lambda: not queue.size(), 30, "the copies to be taken")
+    stage.publish("trace", count=4)
+    stage.wait_finished()
+    assert not stage.rows().keys() & set(backlog.waiting)
+    records = stage.project.records()
+    assert {len(records[task_id]) for task_id in backlog.waiting} == {2}  # the one body of before
 
 
 def _refused(stage: Stage, queue: RedisQueue) -> None:
