@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,13 +39,19 @@ def project(
     tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, database: dict[str, Any]
 ) -> Project:
     redis_server.flush()
-    project = Project.on_redis(
-        tmp_path_factory.mktemp("native"),
-        redis_server,
-        DATABASES={"default": database},
-        CQ={},
-        CELERY_RESULT_BACKEND="cq",
-    )
+    return make_project(tmp_path_factory.mktemp("native"), redis_server, database)
+
+
+def make_project(
+    directory: Path, redis: RedisServer, database: dict[str, Any], **settings: Any
+) -> Project:
+    """Return a project whose tasks are rows in a database, which gets their tables."""
+    defaults: dict[str, Any] = {
+        "DATABASES": {"default": database},
+        "CQ": {},
+        "CELERY_RESULT_BACKEND": "cq",
+    }
+    project = Project.on_redis(directory, redis, **{**defaults, **settings})
     project.python("-m", "django", "migrate", "cq", "--verbosity=0")
     return project
 

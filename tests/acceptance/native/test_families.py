@@ -1,6 +1,6 @@
 """Subtasks, chained tasks, and what becomes of families when one of them does not end well."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,11 @@ TIMEOUT = 30
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return tmp_path / "gate"
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file for which bodies wait; it is there after the test at the latest."""
+    gate = tmp_path / "gate"
+    yield gate
+    gate.touch()
 
 
 def row(task_id: str) -> Task:
