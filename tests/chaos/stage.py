@@ -94,10 +94,8 @@ class Stage:
         return ids
 
     def gate(self, name: str) -> Path:
-        """Return the path of a file that bodies wait for; one of an earlier try is deleted."""
-        path = self.project.directory / name
-        path.unlink(missing_ok=True)
-        return path
+        """Return the path of a file that bodies wait for."""
+        return self.project.directory / name
 
     # Looking
 
