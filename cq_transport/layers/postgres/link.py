@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import select
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
@@ -21,6 +20,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from cq_transport.errors import LayerMisconfigured, LayerUnreachable, TransportError
 from cq_transport.forks import reset_in_children
+from cq_transport.layers.descriptors import is_ready
 from cq_transport.layers.postgres.statements import SET_UP, Statement
 
 Parameter = str | bytes | int | float | Sequence[str] | Sequence[int]
@@ -200,7 +200,7 @@ class Link:
     def readable(self, timeout: float = 0.0) -> bool:
         """Wait up to ``timeout`` seconds for an answer, or for the end of the connection."""
         try:
-            return _ready(self.fileno(), timeout)
+            return is_ready(self.fileno(), timeout)
         except (psycopg.Error, OSError):
             return True
 
@@ -236,7 +236,7 @@ class Link:
     def _flush(self) -> None:
         deadline = monotonic() + self._timeout
         while self._pgconn.flush():
-            if not _ready(self.fileno(), deadline - monotonic(), writing=True):
+            if not is_ready(self.fileno(), deadline - monotonic(), writing=True):
                 raise LayerUnreachable("the channel layer's PostgreSQL accepts no data")
             if self.readable():  # or both sides would wait for the other to read
                 self._pgconn.consume_input()
@@ -275,15 +275,3 @@ def _refusal(answer: PGresult) -> TransportError:
 
 def _one_line(exc: Exception) -> str:
     return " ".join(str(exc).split())
-
-
-def _ready(fd: int, timeout: float, *, writing: bool = False) -> bool:
-    # Looked up at each call: under gevent and eventlet the module's functions are cooperative ones.
-    seconds = max(0.0, timeout)
-    if hasattr(select, "poll"):
-        poller = select.poll()
-        poller.register(fd, select.POLLIN | (select.POLLOUT if writing else 0))
-        found = poller.poll(seconds * 1000)
-        return bool(found)
-    readers, writers, _ = select.select([fd], [fd] if writing else [], [], seconds)
-    return bool(readers or writers)

@@ -9,12 +9,13 @@ less often.
 
 from __future__ import annotations
 
-import select
 import ssl
 from typing import Any
 
 import hiredis
 from redis.connection import DefaultParser
+
+from cq_transport.layers.descriptors import is_ready
 
 #: The most bytes that are received at once.
 CHUNK = 65_536
@@ -81,13 +82,7 @@ class Wire:
         self._reader.feed(found)
 
     def _wait(self, timeout: float | None, *, writing: bool) -> None:
-        if timeout == 0 or not _is_ready(self._sock, timeout, writing):
+        if timeout == 0 or not is_ready(
+            self.fileno(), timeout, reading=not writing, writing=writing
+        ):
             raise TimeoutError("the server is silent")
-
-
-def _is_ready(sock: Any, timeout: float | None, writing: bool) -> bool:
-    if not hasattr(select, "poll"):  # Windows, and eventlet
-        return any(select.select([] if writing else [sock], [sock] if writing else [], [], timeout))
-    poll = select.poll()
-    poll.register(sock, select.POLLOUT if writing else select.POLLIN)
-    return bool(poll.poll(None if timeout is None else timeout * 1000))
