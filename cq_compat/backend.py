@@ -107,6 +107,10 @@ class CqBackend(GroupsBackend):
             return Outcome(state)
         return self._outcome(self.encode_result(result, state), state, None, request)
 
+    def outcome_of_error(self, error: Exception, state: str = celery_states.FAILURE) -> Outcome:
+        """Return the outcome of a task that ends with an error of this package."""
+        return Outcome(state, *encode_text(self.encode_result(error, state), self.serializer))
+
     def mark_as_failure(
         self,
         task_id: str,

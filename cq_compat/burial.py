@@ -8,11 +8,9 @@ from celery import Celery
 from celery.exceptions import WorkerLostError
 from kombu.log import get_logger
 
-from cq_compat import states
 from cq_compat.backend import CqBackend
 from cq_compat.database import own_connection
-from cq_compat.encoding import encode_text
-from cq_compat.mirror import Claim, Outcome, WorkingMirror
+from cq_compat.mirror import Claim, WorkingMirror
 from cq_compat.requests import request_of
 from cq_transport.envelope import from_text
 
@@ -40,6 +38,5 @@ def bury(app: Celery, claim: Claim, message: str, worker: str) -> None:
 
 
 def _fail(app: Celery, claim: Claim, error: Exception) -> bool:
-    backend = CqBackend(app)
-    encoded = encode_text(backend.encode_result(error, states.FAILURE), backend.serializer)
-    return WorkingMirror(own_connection()).finish(claim, Outcome(states.FAILURE, *encoded))
+    outcome = CqBackend(app).outcome_of_error(error)
+    return WorkingMirror(own_connection()).finish(claim, outcome)

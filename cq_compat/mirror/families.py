@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cq_compat import links, states
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import End, Outcome
-from cq_compat.mirror.table import ALL_ENDED, LIVE, OPEN, marks
+from cq_compat.mirror.table import ALL_ENDED, LIVE, OPEN, Params, marks
 from cq_compat.records import PUBLISHER_TIME
 
 
@@ -85,14 +85,8 @@ class FamilyMirror(EndingTable):
 
     def complete(self, parent: Parent, outcome: Outcome) -> End | None:
         """End a task that waits for nothing any more; ``None`` if others have."""
-        return self.end_one(
-            parent.id,
-            "state = %s, result = %s, content_type = %s, traceback = %s, ended_as = %s, "
-            f"fence = fence + 1, finished_at = {self.now}",
-            [*outcome[:4], outcome.ended_as],
-            f"{_WAITS} AND run = %s AND {ALL_ENDED}",
-            [parent.id, parent.run, parent.id],
-        )
+        guard = f"{_WAITS} AND run = %s AND {ALL_ENDED}"
+        return self._end(parent.id, outcome, guard, [parent.id, parent.run, parent.id])
 
     def join(self, task_id: str, parent_id: str) -> bool:
         """Let a task be another's subtask from now on; tell whether there is one of that id."""
@@ -122,13 +116,18 @@ class FamilyMirror(EndingTable):
 
     def give_up(self, held: Held, outcome: Outcome) -> End | None:
         """End a held task that will not run; ``None`` if it is not held."""
+        guard = f"id = %s AND run = %s AND is_held AND {OPEN}"
+        return self._end(held.id, outcome, guard, [held.id, held.run])
+
+    def _end(self, task_id: str, outcome: Outcome, guard: str, params: Params) -> End | None:
+        # Nobody owns it, and the tasks that its body has published stay its children.
         return self.end_one(
-            held.id,
+            task_id,
             "state = %s, result = %s, content_type = %s, traceback = %s, ended_as = %s, "
             f"fence = fence + 1, finished_at = {self.now}",
             [*outcome[:4], outcome.ended_as],
-            f"id = %s AND run = %s AND is_held AND {OPEN}",
-            [held.id, held.run],
+            guard,
+            params,
         )
 
     def drop(self, held: Held) -> bool:

@@ -11,7 +11,7 @@ from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import NO_TERMS, End, Outcome, Terms
-from cq_compat.mirror.table import ALL_WELL, HAS_NEXT, OPEN, READY, flat, marks
+from cq_compat.mirror.table import ALL_WELL, HAS_NEXT, OPEN, READY, Params, flat, marks
 from cq_compat.records import PUBLISHER_TIME
 
 
@@ -84,19 +84,21 @@ class WorkingMirror(EndingTable):
         """
         key = _key(claim)
         if outcome.state != states.SUCCESS:
-            return self._end(claim, outcome, _HELD, key)
+            return self._end(claim.task_id, outcome, _HELD, key)
         if terms.result_from is None:
             guard = f"{_HELD} AND {ALL_WELL}"
-            done = self._end(claim, outcome, guard, [*key, *[claim.task_id] * 2])
+            done = self._end(claim.task_id, outcome, guard, [*key, *[claim.task_id] * 2])
             if done is not None:
                 return done
         return self._wait(claim, outcome, terms)
 
-    def _end(self, claim: Claim, outcome: Outcome, guard: str, params: Sequence[Any]) -> End | None:
+    def _end(
+        self, task_id: str, outcome: Outcome, guard: str, params: Params, also: str = ""
+    ) -> End | None:
         return self.end_one(
-            claim.task_id,
+            task_id,
             "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"ended_as = %s, owner_id = NULL, finished_at = {self.now}",
+            f"ended_as = %s, owner_id = NULL, {also}finished_at = {self.now}",
             [*outcome, outcome.ended_as],
             guard,
             params,
@@ -118,15 +120,8 @@ class WorkingMirror(EndingTable):
         """End a task of a worker that has lost the claim itself, with the process that ran it; tell
         whether the worker owned it.
         """
-        ended = self.end_one(
-            task_id,
-            "state = %s, result = %s, content_type = %s, traceback = %s, children = %s, "
-            f"ended_as = %s, owner_id = NULL, fence = fence + 1, finished_at = {self.now}",
-            [*outcome, outcome.ended_as],
-            f"id = %s AND owner_id = %s AND {OPEN}",
-            [task_id, self.uuid(owner)],
-        )
-        return ended is not None
+        guard, params = f"id = %s AND owner_id = %s AND {OPEN}", [task_id, self.uuid(owner)]
+        return self._end(task_id, outcome, guard, params, "fence = fence + 1, ") is not None
 
     def settle(self, claim: Claim, state: str, terms: Terms = NO_TERMS) -> bool:
         """End a task whose body has stored a state of its own, or none: then it gets ``state``."""

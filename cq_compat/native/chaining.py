@@ -13,10 +13,10 @@ from kombu.serialization import dumps, loads, registry
 from cq_compat import links, states
 from cq_compat.backend import CqBackend
 from cq_compat.database import LOST, own_connection
-from cq_compat.encoding import decode_text, encode_text, storable
+from cq_compat.encoding import decode_text, storable
 from cq_compat.errors import PreviousFailed
 from cq_compat.links import Link
-from cq_compat.mirror import Claim, FamilyMirror, Held, Outcome, Previous
+from cq_compat.mirror import Claim, FamilyMirror, Held, Previous
 from cq_compat.native.naming import failure_of
 from cq_compat.native.ringing import ring, way_to
 from cq_compat.records import HEADER
@@ -105,9 +105,9 @@ class Chaining:
         return failure_of(self._backend, self._previous.id, self._previous.name)
 
     def _give_up(self, held: Held, state: str, error: Exception) -> None:
-        encoded = encode_text(self._backend.encode_result(error, state), self._backend.serializer)
+        outcome = self._backend.outcome_of_error(error, state)
         with self._mirror.connection.transaction():
-            end = self._mirror.give_up(held, Outcome(state, *encoded))
+            end = self._mirror.give_up(held, outcome)
             if end is not None:
                 claim = Claim(held.id, held.run, 0, "")  # it has none, and needs none any more
                 self._backend.go_on(end, error, request_of(from_text(held.message), claim))

@@ -14,7 +14,7 @@ from celery import Celery
 from cq_compat import chords, states
 from cq_compat.backend import CqBackend
 from cq_compat.database import own_connection
-from cq_compat.encoding import decode_text, encode_text
+from cq_compat.encoding import decode_text
 from cq_compat.errors import SubtasksFailed
 from cq_compat.mirror import Claim, FamilyMirror, Outcome, Parent
 from cq_compat.native.naming import failure_of
@@ -48,8 +48,7 @@ def _outcome(mirror: FamilyMirror, parent: Parent, backend: CqBackend) -> tuple[
     failures = _failures(mirror, parent, backend)
     if failures and not parent.subtasks_may_fail:
         error = SubtasksFailed(failures)
-        encoded = encode_text(backend.encode_result(error, states.FAILURE), backend.serializer)
-        return Outcome(states.FAILURE, *encoded), error
+        return backend.outcome_of_error(error), error
     result, content_type = _result(mirror, parent)
     value = decode_text(result, content_type, backend.accept)
     return Outcome(states.SUCCESS, result, content_type, failures or None), value
