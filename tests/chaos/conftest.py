@@ -85,16 +85,23 @@ def faulty_redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
+def stage_settings() -> dict[str, Any]:
+    """Settings of the stage's project besides; for a file of tests to override."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def stage(
     postgres_server: PostgresServer,
     faulty_redis: RedisServer,
     rows_template: str,
+    stage_settings: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stage]:
     """A stage whose database belongs to one file of tests."""
     database = postgres_server.create_database(template=rows_template)
     directory = tmp_path_factory.mktemp("rows")
-    with Stage(directory, postgres_server, faulty_redis, database) as made:
+    with Stage(directory, postgres_server, faulty_redis, database, **stage_settings) as made:
         yield made
 
 

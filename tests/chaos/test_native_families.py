@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from cq_compat.links import SUCCESS, Link
 from tests.chaos.stage import Stage, kill_group
-from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 
 QUEUE = "victim"
@@ -20,17 +18,9 @@ MEMBERS = 1 + BRANCHES + BRANCHES * LEAVES
 
 
 @pytest.fixture(scope="module")
-def stage(
-    postgres_server: PostgresServer,
-    faulty_redis: RedisServer,
-    rows_template: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Stage]:
-    """A stage whose workers know families."""
-    database = postgres_server.create_database(template=rows_template)
-    directory = tmp_path_factory.mktemp("families")
-    with Stage(directory, postgres_server, faulty_redis, database, CELERY_IMPORTS=[MODULE]) as made:
-        yield made
+def stage_settings() -> dict[str, Any]:
+    """Workers that know families."""
+    return {"CELERY_IMPORTS": [MODULE]}
 
 
 @pytest.fixture(autouse=True)

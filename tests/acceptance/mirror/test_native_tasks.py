@@ -1,14 +1,15 @@
 """Tasks of `@task` on Celery's own broker, with its own results and rows beside it."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from celery import chain, current_app
 from celery.exceptions import TimeoutError
-from django.db import connections
 
 from cq_compat.models import Task
+from tests.acceptance.effects import count, make_table
 from tests.acceptance.mirror.stage import ALIAS, DEADLINE, Stage, staged
 from tests.project import native
 from tests.project.tasks import add
@@ -26,8 +27,7 @@ def stage(
     directory, current = tmp_path_factory.mktemp("native"), current_app._get_current_object()
     with staged(directory, postgres_server, redis_server) as stage:
         stage.app.set_current()
-        with connections[ALIAS].cursor() as cursor:
-            cursor.execute("CREATE TABLE effect (task_id varchar(255) NOT NULL)")
+        make_table(ALIAS)
         with stage.project.worker("-c", "2", "-I", "tests.project.native", "-Q", "celery,mail"):
             yield stage
     current.set_current()
@@ -36,13 +36,7 @@ def stage(
 @pytest.fixture
 def effects(stage: Stage) -> Callable[[str], int]:
     """Count what the body of a task has written."""
-
-    def count(task_id: str) -> int:
-        with connections[ALIAS].cursor() as cursor:
-            cursor.execute("SELECT COUNT(*) FROM effect WHERE task_id = %s", [task_id])
-            return int(cursor.fetchone()[0])
-
-    return count
+    return partial(count, ALIAS)
 
 
 def test_a_task(stage: Stage, effects: Callable[[str], int]) -> None:

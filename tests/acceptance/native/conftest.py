@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db import connections
 
 from cq_compat.ledger import ledger
 from cq_transport import current_ledger, use_ledger
+from tests.acceptance.effects import count, make_table
 from tests.servers.databases import declared, sqlite
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
@@ -75,8 +77,8 @@ def publishing(project: Project, alias: str) -> Iterator[Celery]:
 def client(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
     """Publish to the project from this process."""
     with django_db_blocker.unblock(), publishing(project, ALIAS) as app:
+        make_table(ALIAS)
         with connections[ALIAS].cursor() as cursor:
-            cursor.execute("CREATE TABLE effect (task_id varchar(255) NOT NULL)")
             cursor.execute("CREATE TABLE owner (id integer PRIMARY KEY)")
             cursor.execute(
                 "CREATE TABLE owned (owner integer REFERENCES owner DEFERRABLE INITIALLY DEFERRED)"
@@ -92,12 +94,14 @@ def app(client: Celery, project: Project) -> Iterator[Celery]:
 
 
 @pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file for which bodies wait; it is there after the test at the latest."""
+    gate = tmp_path / "gate"
+    yield gate
+    gate.touch()
+
+
+@pytest.fixture
 def effects(client: Celery) -> Callable[[str], int]:
     """Count what the body of a task has written."""
-
-    def count(task_id: str) -> int:
-        with connections[ALIAS].cursor() as cursor:
-            cursor.execute("SELECT COUNT(*) FROM effect WHERE task_id = %s", [task_id])
-            return int(cursor.fetchone()[0])
-
-    return count
+    return partial(count, ALIAS)

@@ -1,6 +1,6 @@
 """Subtasks, chained tasks, and what becomes of families when one of them does not end well."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,14 +17,6 @@ from tests.servers.project import Project
 from tests.servers.waiting import wait_until
 
 TIMEOUT = 30
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Path]:
-    """A file for which bodies wait; it is there after the test at the latest."""
-    gate = tmp_path / "gate"
-    yield gate
-    gate.touch()
 
 
 def row(task_id: str) -> Task:

@@ -1,7 +1,7 @@
 """What `@task` makes of a function, its options, and what a `Task` tells."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,6 @@ from tests.servers.project import Project
 from tests.servers.waiting import wait_until
 
 TIMEOUT = 30
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Path]:
-    """A file for which bodies wait; it is there after the test at the latest."""
-    gate = tmp_path / "gate"
-    yield gate
-    gate.touch()
 
 
 def test_the_readme(app: Celery) -> None:

@@ -22,6 +22,7 @@ from tests.acceptance.native.conftest import (  # noqa: F401
     client,
     database,
     effects,
+    gate,
     make_project,
 )
 from tests.chaos.native.disturbance import Disturbance
