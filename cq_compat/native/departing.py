@@ -16,8 +16,8 @@ _FLAG = "cq_in_transaction"
 Publish = Callable[[], Any]
 
 
-class RetryLater(Retry):  # type: ignore[misc]
-    """The body is to run once more; what it has written is undone.
+class Later(Exception):
+    """A body has something to publish when its transaction is over.
 
     Args:
         publish: does so, and raises what Celery raises then.
@@ -28,16 +28,12 @@ class RetryLater(Retry):  # type: ignore[misc]
         self.publish = publish
 
 
-class ReplaceLater(Ignore):  # type: ignore[misc]
-    """Other tasks are to run in the task's place; what the body has written remains.
+class RetryLater(Later, Retry):  # type: ignore[misc]
+    """The body is to run once more; what it has written is undone."""
 
-    Args:
-        publish: does so, and raises what Celery raises then.
-    """
 
-    def __init__(self, publish: Publish) -> None:
-        super().__init__()
-        self.publish = publish
+class ReplaceLater(Later, Ignore):  # type: ignore[misc]
+    """Other tasks are to run in the task's place; what the body has written remains."""
 
 
 @contextmanager

@@ -163,7 +163,13 @@ class Stage:
     def history(self) -> History:
         """Return what was seen of all tasks so far."""
         overwritten = [row[0] for row in self.fetch("SELECT id FROM audit")]
-        return History(frozenset(self.published), self.rows(), self.project.records(), overwritten)
+        return History(
+            frozenset(self.published),
+            self.rows(),
+            self.project.records(),
+            overwritten,
+            frozenset(self.asked),
+        )
 
     def _seen(self, ids: Iterable[str]) -> str:
         wanted = set(ids)
