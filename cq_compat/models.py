@@ -108,7 +108,7 @@ class Task(TaskVerbs, TaskHandle, Family, Telling, models.Model):
     sent_at = models.DateTimeField(_("sent at"), null=True)
     received_at = models.DateTimeField(_("received at"), null=True)
     started_at = models.DateTimeField(_("started at"), null=True)
-    # When the body ended of a task whose subtasks had not all ended well.
+    # When the body ended of a task that has begun subtasks.
     waiting_since = models.DateTimeField(_("waiting since"), null=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
     # The last state if it is not SUCCESS: indexed in place of `state`, which changes too often.
@@ -152,7 +152,9 @@ class Task(TaskVerbs, TaskHandle, Family, Telling, models.Model):
                 condition=Q(finished_at__isnull=True),
             ),
             models.Index(
-                fields=["parent_id"], name="cq_task_parent", condition=Q(parent_id__isnull=False)
+                fields=["parent_id", "is_subtask"],
+                name="cq_task_parent",
+                condition=Q(parent_id__isnull=False),
             ),
             models.Index(
                 fields=["periodic_task_name", "created_at"],

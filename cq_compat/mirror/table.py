@@ -25,16 +25,15 @@ UNSETTLED = f"state NOT IN ({', '.join(repr(state) for state in sorted(states.SE
 NOT_WAITING = f"state <> '{states.WAITING}'"
 #: Neither that, nor held until another one has ended.
 READY = f"{NOT_WAITING} AND NOT is_held"
-# A table within the table: MySQL changes none of which a condition reads another row. The youngest
-# subtask is the one that most probably has not ended.
+# A table within the table: MySQL changes none of which a condition reads another row.
 _SUBTASK = (
-    "EXISTS (SELECT 1 FROM (SELECT s.id FROM cq_task s WHERE s.parent_id = %s AND s.is_subtask "
-    "AND {} LIMIT 1) kin)"
+    "EXISTS (SELECT 1 FROM (SELECT s.id FROM cq_task s WHERE s.parent_id = %s AND s.is_subtask"
+    "{} LIMIT 1) kin)"
 )
-#: All subtasks of a task, whose id is a parameter, have ended.
-ALL_ENDED = f"NOT {_SUBTASK.format('s.finished_at IS NULL ORDER BY s.created_at DESC')}"
-#: They have ended, and well; the id is a parameter twice.
-ALL_WELL = f"{ALL_ENDED} AND NOT {_SUBTASK.format('s.ended_as IS NOT NULL')}"
+#: A task, whose id is a parameter, has begun subtasks.
+HAS_SUBTASKS = _SUBTASK.format("")
+#: All of them have ended. The youngest is the one that most probably has not.
+ALL_ENDED = f"NOT {_SUBTASK.format(' AND s.finished_at IS NULL ORDER BY s.created_at DESC')}"
 #: Others are held until a task, whose id is a parameter, has ended.
 HAS_NEXT = (
     "EXISTS (SELECT 1 FROM (SELECT n.id FROM cq_task n WHERE n.previous_id = %s AND n.is_held "

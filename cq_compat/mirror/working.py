@@ -11,7 +11,7 @@ from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import NO_TERMS, End, Outcome, Terms
-from cq_compat.mirror.table import ALL_WELL, HAS_NEXT, OPEN, READY, Params, flat, marks
+from cq_compat.mirror.table import HAS_NEXT, HAS_SUBTASKS, OPEN, READY, Params, flat, marks
 from cq_compat.records import PUBLISHER_TIME
 
 
@@ -80,14 +80,15 @@ class WorkingMirror(EndingTable):
 
     def end(self, claim: Claim, outcome: Outcome, terms: Terms = NO_TERMS) -> End | None:
         """End the task; ``None`` if the claim does not hold. One that has succeeded waits for its
-        subtasks, if some have not ended or have failed.
+        subtasks, if it has begun any: that all have ended by now does not tell that none is to
+        come, of a chord, or that all have ended well.
         """
         key = _key(claim)
         if outcome.state != states.SUCCESS:
             return self._end(claim.task_id, outcome, _HELD, key)
         if terms.result_from is None:
-            guard = f"{_HELD} AND {ALL_WELL}"
-            done = self._end(claim.task_id, outcome, guard, [*key, *[claim.task_id] * 2])
+            guard = f"{_HELD} AND NOT {HAS_SUBTASKS}"
+            done = self._end(claim.task_id, outcome, guard, [*key, claim.task_id])
             if done is not None:
                 return done
         return self._wait(claim, outcome, terms)
@@ -125,7 +126,7 @@ class WorkingMirror(EndingTable):
 
     def settle(self, claim: Claim, state: str, terms: Terms = NO_TERMS) -> bool:
         """End a task whose body has stored a state of its own, or none: then it gets ``state``."""
-        key, kin = _key(claim), [claim.task_id] * 2
+        key = _key(claim)
         last = f"CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END"
         waits = state == states.SUCCESS
         ended = self.end_one(
@@ -133,12 +134,16 @@ class WorkingMirror(EndingTable):
             f"state = {last}, ended_as = NULLIF({last}, '{states.SUCCESS}'), "
             f"owner_id = NULL, finished_at = {self.now}",
             [state, state],
-            f"{_HELD} AND {ALL_WELL}" if waits else _HELD,
-            [*key, *kin] if waits else key,
+            f"{_HELD} AND NOT {HAS_SUBTASKS}" if waits else _HELD,
+            [*key, claim.task_id] if waits else key,
         )
         if ended is None and waits:
             ended = self._wait(claim, Outcome(state), terms)
         return ended is not None
+
+    def has_subtasks(self, task_id: str) -> bool:
+        """Tell whether a task has begun any."""
+        return bool(self.select("1", f"id = %s AND {HAS_SUBTASKS}", [task_id] * 2))
 
     def give_way(self, claim: Claim) -> bool:
         """Let a task for which others wait wait for those that were put in its place; tell whether

@@ -1,15 +1,19 @@
 """Tasks with subtasks and chained tasks."""
 
 import logging
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from celery import Task as CeleryTask
 from celery import chain, chord, group, shared_task
 from celery.exceptions import Ignore
+from django.db import transaction
 
 from cq_compat import current_task, task
 from tests.project.native import calc_a, send_email, wait_for, write_effect
 from tests.project.tasks import add, total, write_record
+from tests.servers.waiting import wait_until
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +139,39 @@ def begins_chords(task: Any, count: int) -> list[str]:
     """Begin as many of those, and return the ids of their bodies."""
     header = [calc_a.s(1), calc_a.s(2)]
     return [task.subtask(chord(header, total.s())).id for _ in range(count)]
+
+
+@task
+def is_counted_late(task: Any, gate: str) -> int:
+    """End in the body's transaction, and be counted by a chord when the file `gate` exists."""
+    transaction.on_commit(partial(wait_for, gate))
+    return 20
+
+
+@task(atomic=False)
+def outlasts_a_header(task: Any, gate: str) -> str:
+    """Begin a chord, and return its body when all parts of the header have ended."""
+    body: Any = task.subtask(chord([is_counted_late.s(gate)], total.s()))
+    wait_until(lambda: task.subtasks.filter(state="SUCCESS").exists())
+    return str(body.id)
+
+
+class Late:
+    """A value that is encoded when a task has ended, which waits for the file `gate`."""
+
+    def __init__(self, task: Any, gate: str) -> None:
+        self._task, self._gate = task, gate
+
+    def __json__(self) -> str:
+        Path(self._gate).touch()
+        wait_until(lambda: self._task.status == "SUCCESS")
+        return "late"
+
+
+@task(atomic=False)
+def ends_late(task: Any, gate: str) -> Late:
+    """Begin a subtask that ends between the body and the end that is written."""
+    return Late(task.subtask(wait_a_while, (gate,)), gate)
 
 
 @task

@@ -180,6 +180,23 @@ def test_the_bodies_of_chords_are_waited_for(app: Celery) -> None:
         assert all(body.finished_at <= row(task.id).finished_at for body in bodies.values())
 
 
+def test_a_chord_whose_header_ends_before_the_parent(app: Celery, gate: Path) -> None:
+    task = families.outlasts_a_header.delay(str(gate))
+    wait_until(lambda: row(task.id).state in ("WAITING", "SUCCESS"), TIMEOUT)
+    assert row(task.id).state == "WAITING"
+    gate.touch()
+
+    body = row(task.wait(TIMEOUT))
+    assert (body.state, body.result) == ("SUCCESS", 20)
+    assert body.finished_at <= row(task.id).finished_at
+
+
+def test_subtasks_end_while_the_end_is_written(app: Celery, gate: Path) -> None:
+    result = chain(families.ends_late.s(str(gate)), families.keep.s("next")).delay()
+
+    assert result.wait(TIMEOUT) == ["late", "next"]
+
+
 def test_subtasks_begin_siblings(app: Celery) -> None:
     task = families.has_siblings.delay()
 

@@ -115,13 +115,35 @@ def test_subtasks_that_have_ended_before_the_body(
     for claim in (well, ill, plain):
         assert working.finish(claim, WELL)
 
-    assert row(well.task_id).waiting_since is None
+    assert row(plain.task_id).waiting_since is None
     assert [row(one.task_id).state for one in (well, ill, plain)] == [
         *(states.SUCCESS, states.FAILURE, states.SUCCESS)
     ]
     error = error_of(ill.task_id)
     assert error.startswith("1 of 1 subtasks failed: tests.add[")
     assert "ValueError('broken')" in error
+
+
+def test_a_parent_waits_for_the_body_of_a_chord(
+    working: WorkingMirror, begin: Callable[..., Claim], connection: OwnConnection
+) -> None:
+    parent = begin()
+    part = begin(group="group", **subtask_of(parent))
+    connection.execute(
+        "INSERT INTO cq_chord (group_id, header, size, done, created_at) "
+        f"VALUES ('group', '', 1, 0, {working.now})",
+        [],
+    )
+    assert working.finish(part, WELL)  # in the transaction of its body, and not yet counted
+    assert working.finish(parent, WELL)
+    assert row(parent.task_id).state == "WAITING"
+
+    with connection.transaction():
+        connection.execute("DELETE FROM cq_chord", [])
+        body = begin(**subtask_of(parent))
+    assert row(parent.task_id).state == "WAITING"
+    assert working.finish(body, WELL)
+    assert row(parent.task_id).state == states.SUCCESS
 
 
 def test_a_parent_that_tolerates_failures(
