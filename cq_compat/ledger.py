@@ -13,10 +13,11 @@ from kombu.log import get_logger
 from cq_compat import states
 from cq_compat.burial import bury
 from cq_compat.conf import conf
-from cq_compat.database import LOST, own_connection, publishing_connection
+from cq_compat.database import LOST, Connection, own_connection, publishing_connection
 from cq_compat.errors import DatabaseUnavailable
 from cq_compat.lease import Lease
 from cq_compat.mirror import Claim, Outcome, PublishingMirror, WorkingMirror
+from cq_compat.native.departing import is_replacing
 from cq_compat.outbox import Waiting, outbox
 from cq_compat.persistence import persist
 from cq_compat.records import HEADER, Record, is_kept, is_task, record_of, run_of
@@ -67,8 +68,7 @@ class RowLedger:
 
     def _record(self, message: Outgoing, layer: TaskLayer) -> bool:
         record = record_of(message)
-        # What a task says of itself must not depend on its transaction, which retry() may undo.
-        connection = own_connection() if _is_running(record.id) else publishing_connection()
+        connection = _connection_for(record.id)
         mirror = PublishingMirror(connection)
         sends = conf().SEND_ON_COMMIT or record.waits
         run: int | None = 0
@@ -189,9 +189,11 @@ def _reject(claim: Claim) -> bool:
     return WorkingMirror(own_connection()).finish(claim, Outcome(states.REJECTED))
 
 
-def _is_running(task_id: str) -> bool:
+def _connection_for(task_id: str) -> Connection:
+    # What a task says of itself must not depend on its transaction, which retry() may undo.
     request = getattr(current_task, "request", None)
-    return request is not None and request.id == task_id
+    is_of_itself = request is not None and request.id == task_id and not is_replacing(request)
+    return own_connection() if is_of_itself else publishing_connection()
 
 
 def _is_stopping() -> bool:

@@ -20,7 +20,7 @@ from cq_compat.keeper import Keeper
 from cq_compat.lease import Lease
 from cq_compat.ledger import ledger
 from cq_compat.mirror import NO_TERMS, Claim, Outcome, Terms, WorkingMirror
-from cq_compat.native.following import go_on_after
+from cq_compat.native.departing import Replaced
 from cq_compat.native.terms import terms_of
 from cq_compat.observing.outcomes import error_outcome
 from cq_compat.persistence import persist
@@ -87,7 +87,7 @@ def settle_task(task: Any, state: Any, retval: Any) -> None:
     and a backend other than ``cq`` stores it elsewhere.
     """
     claim = claim_of(task.request)
-    if claim is None or state is None or state == celery_states.RETRY:
+    if claim is None or state in (None, celery_states.RETRY) or isinstance(retval, Replaced):
         return
     if state == celery_states.REJECTED:
         _settle_rejected(task, claim, retval)
@@ -100,10 +100,9 @@ def settle_task(task: Any, state: Any, retval: Any) -> None:
 def _settle_ignored(claim: Claim, ignore: Any) -> None:
     # Celery says by this text alone that replace() has put others in the task's place.
     if "Replaced by new task" in getattr(ignore, "args", ()):
-        if not persist(partial(_give_way, claim)):
-            persist(partial(_settle, claim, states.IGNORED))
-    elif persist(partial(_settle, claim, states.IGNORED)):
-        go_on_after(claim.task_id, was_ignored=True)
+        persist(partial(_give_way, claim))
+    else:
+        persist(partial(_settle, claim, states.IGNORED))
 
 
 def end_failed(task: Any, task_id: str, error: Any, einfo: Any) -> None:

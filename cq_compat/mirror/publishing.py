@@ -85,6 +85,11 @@ class PublishingMirror(EndingTable):
         )
         return claim.run + 1 if held else None
 
+    def has_rerun(self, claim: Claim) -> bool:
+        """Tell whether the task has published itself anew under a claim, and nobody has it yet."""
+        rerun = [claim.task_id, claim.fence, claim.run + 1]
+        return bool(self.select("1", f"id = %s AND fence = %s AND run = %s AND {OPEN}", rerun))
+
     def republish(self, record: Record) -> int | None:
         """Let a task run by another's message: the last of those that ``replace()`` put in a task's
         place has its id, as has a task that was failed before it was published. Return the new

@@ -15,12 +15,14 @@ from kombu.utils.uuid import uuid
 from cq_compat.native.canvas import drop_next
 from cq_compat.native.coalescing import key_of, publish_one
 from cq_compat.native.departing import (
+    Replaced,
     ReplaceLater,
     RetryLater,
     in_transaction,
     is_in_transaction,
 )
 from cq_compat.native.ending import end_with_body, waits
+from cq_compat.native.replacing import replace_with_body
 from cq_compat.native.running import begin_in_place, current_task, handle, task_of
 from cq_compat.native.serial import SerialTask, expected, run_here
 
@@ -67,6 +69,8 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
             return later.publish()
         if isinstance(value, ReplaceLater):
             return value.publish()
+        if isinstance(value, Replaced):
+            raise value
         if not has_next:
             drop_next(request)
         return value
@@ -75,7 +79,7 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
         try:
             value = run()
         except ReplaceLater as later:
-            return later, True
+            return replace_with_body(self, later), True
         return value, end_with_body(self, value)
 
     def _perform_here(self, request: Any, body: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -100,11 +104,11 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
             raise RetryLater(publish)
         return publish()
 
-    def replace(self, sig: Any) -> Any:
-        """Let others run in the task's place, as Celery does, when what a body in a transaction has
-        written is committed.
+    def on_replace(self, sig: Any) -> Any:
+        """Let others run in the task's place, as Celery does, once a body in a transaction is left:
+        in that transaction, if the tasks' rows are, too.
         """
-        publish = partial(super().replace, sig)
+        publish = partial(super().on_replace, sig)
         if is_in_transaction(self.request):
             raise ReplaceLater(publish)
         return publish()

@@ -1,23 +1,24 @@
-"""Retries and replacements of a body in a transaction, which are published when that is over.
+"""Retries and replacements of a body in a transaction, which are published when the body is left.
 
-They are written on a connection of their own, so that the transaction does not undo them. On
-SQLite, which has one writer at a time, they would wait for that transaction.
+A retry undoes what the body has written, so it is published when the transaction is over: on a
+connection of its own, which on SQLite, with one writer at a time, would wait for the transaction.
+A replacement belongs to the transaction, if the tasks' rows do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from celery.exceptions import Ignore, Retry
 
-_FLAG = "cq_in_transaction"
+_IN_TRANSACTION, _REPLACING = "cq_in_transaction", "cq_replacing"
 Publish = Callable[[], Any]
 
 
 class Later(Exception):
-    """A body has something to publish when its transaction is over.
+    """A body has something to publish when it is left.
 
     Args:
         publish: does so, and raises what Celery raises then.
@@ -36,16 +37,34 @@ class ReplaceLater(Later, Ignore):  # type: ignore[misc]
     """Other tasks are to run in the task's place; what the body has written remains."""
 
 
-@contextmanager
-def in_transaction(request: Any) -> Iterator[None]:
+class Replaced(Ignore):  # type: ignore[misc]
+    """Others run in the task's place, and the row says so."""
+
+
+def in_transaction(request: Any) -> AbstractContextManager[None]:
     """Let a body's request say that the body runs in a transaction."""
-    setattr(request, _FLAG, True)
-    try:
-        yield
-    finally:
-        delattr(request, _FLAG)
+    return _marked(request, _IN_TRANSACTION)
 
 
 def is_in_transaction(request: Any) -> bool:
     """Tell whether the body of a request runs in the task's transaction."""
-    return getattr(request, _FLAG, False)
+    return getattr(request, _IN_TRANSACTION, False)
+
+
+def replacing(request: Any) -> AbstractContextManager[None]:
+    """Let a body's request say that what is published in its place belongs to its transaction."""
+    return _marked(request, _REPLACING)
+
+
+def is_replacing(request: Any) -> bool:
+    """Tell whether a task is being replaced in the transaction of its body."""
+    return getattr(request, _REPLACING, False)
+
+
+@contextmanager
+def _marked(request: Any, mark: str) -> Iterator[None]:
+    setattr(request, mark, True)
+    try:
+        yield
+    finally:
+        delattr(request, mark)

@@ -52,12 +52,17 @@ def end_with_body(task: NativeTask, value: Any) -> bool:
     outcome = task.backend.outcome_of(None if terms.result_from else value, request)
     end = WorkingMirror(connection).end(claim, outcome, terms)
     if end is None:
-        logger.warning("Task %s[%s] is undone: others have it now.", task.name, claim.task_id)
-        raise ClaimLost("the claim on the task does not hold")
+        raise undone(task, claim)
     note_end(request, end)
     if end.watcher and not end.is_waiting:
         connection.on_commit(partial(tell, task.app, end.watcher, end.task_id))
     return False
+
+
+def undone(task: NativeTask, claim: Claim) -> ClaimLost:
+    """Return, and log, what undoes the body of a task that others have by now."""
+    logger.warning("Task %s[%s] is undone: others have it now.", task.name, claim.task_id)
+    return ClaimLost("the claim on the task does not hold")
 
 
 def waits(task: NativeTask, value: Any) -> bool:

@@ -72,15 +72,20 @@ def root_of(task: Any) -> str:
     return str(running.root_id or running.pk)
 
 
+def keeps_rows(app: Celery) -> bool:
+    """Tell whether what is published gets rows, in the publisher's transaction."""
+    urls = app.conf.broker_write_url
+    first = urls if isinstance(urls, str) else next(iter(urls or ()), "")
+    return current_ledger().is_durable and str(first).startswith(f"{SCHEME}:")
+
+
 def check_kept(app: Celery) -> None:
     """Refuse to link tasks that would have no rows.
 
     Raises:
         RowsNeeded: they would not be waited for, or would not wait.
     """
-    urls = app.conf.broker_write_url
-    first = urls if isinstance(urls, str) else next(iter(urls or ()), "")
-    if not current_ledger().is_durable or not str(first).startswith(f"{SCHEME}:"):
+    if not keeps_rows(app):
         raise RowsNeeded.here()
 
 

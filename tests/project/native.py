@@ -1,16 +1,18 @@
 """Tasks of `@task`, each of which shows one of its options."""
 
 import os
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from celery import chain, shared_task
+from celery import chain, chord, group, shared_task
 from celery import current_task as celery_task
 from django.db import connection, transaction
 
 from cq_compat import current_task, task
-from tests.project.tasks import add, write_record
+from tests.project.tasks import add, total, write_record
 
 QUEUE = "mail"
 
@@ -96,11 +98,55 @@ def asks_for_retry(task: Any) -> int:
     return int(task.retries) + 1
 
 
+#: What may run in a task's place, and its result.
+REPLACEMENTS: dict[str, tuple[Callable[[], Any], Any]] = {
+    "task": (lambda: calc_a.s(3), 30),
+    "chain": (lambda: chain(add.s(1, 2), calc_a.s()), 30),
+    "group": (lambda: group(calc_a.s(1), calc_a.s(2)), [10, 20]),
+    "chord": (lambda: chord([calc_a.s(1), calc_a.s(2)], total.s()), 30),
+}
+
+
 @task
-def replaces_itself(task: Any) -> None:
-    """Write an effect, and let 1 + 2, times ten, be the result."""
+def replaces_itself(task: Any, way: str = "chain") -> None:
+    """Write an effect, and let one of `REPLACEMENTS` run in the task's place."""
     write_effect(task.id)
-    raise celery_task.replace(chain(add.s(1, 2), calc_a.s()))
+    raise celery_task.replace(REPLACEMENTS[way][0]())
+
+
+@task
+def is_replaced(task: Any, way: str, gate: str) -> None:
+    """Do the same once the file `gate` exists."""
+    write_record(task.id, "start", sync=False)
+    write_effect(task.id)
+    wait_for(gate)
+    raise celery_task.replace(REPLACEMENTS[way][0]())
+
+
+@task
+def undoes_all_and_is_replaced(task: Any) -> None:
+    """Write an effect, undo it, and let another one run in the task's place."""
+    write_effect(task.id)
+    transaction.set_rollback(True)
+    raise celery_task.replace(calc_a.s(3))
+
+
+@task(acks_late=True, reject_on_worker_lost=True)
+def dies_when_replaced(task: Any, way: str) -> None:
+    """Do the same, and end the process, once, when that is committed."""
+    if task.deaths == 0:
+        transaction.on_commit(lambda: os._exit(1))
+    write_effect(task.id)
+    raise celery_task.replace(REPLACEMENTS[way][0]())
+
+
+@task(acks_late=True, reject_on_worker_lost=True)
+def kills_its_worker_when_replaced(task: Any, way: str) -> None:
+    """Do the same, and kill the process group of the worker."""
+    if task.deaths == 0:
+        transaction.on_commit(lambda: os.killpg(0, signal.SIGKILL))
+    write_effect(task.id)
+    raise celery_task.replace(REPLACEMENTS[way][0]())
 
 
 @task(queue=QUEUE)

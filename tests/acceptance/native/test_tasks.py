@@ -15,7 +15,7 @@ from cq_compat import current_task
 from cq_compat.models import Task
 from tests.acceptance.native.conftest import ALIAS
 from tests.project import native
-from tests.project.tasks import add, total
+from tests.project.tasks import add, echo, total
 from tests.servers.project import Project
 from tests.servers.waiting import wait_until
 
@@ -165,11 +165,63 @@ def test_celerys_own_retry(app: Celery, effects: Callable[[str], int]) -> None:
     assert effects(task.id) == 1
 
 
-def test_a_replacement(app: Celery, effects: Callable[[str], int]) -> None:
-    task = native.replaces_itself.delay()
+@pytest.mark.parametrize("way", native.REPLACEMENTS)
+def test_a_replacement(app: Celery, effects: Callable[[str], int], way: str) -> None:
+    task = native.replaces_itself.delay(way)
+
+    assert task.wait(TIMEOUT) == native.REPLACEMENTS[way][1]
+    assert effects(task.id) == 1
+
+
+@pytest.mark.parametrize("way", native.REPLACEMENTS)
+def test_a_process_that_dies_right_after_its_replacement(
+    app: Celery, effects: Callable[[str], int], way: str
+) -> None:
+    value = native.REPLACEMENTS[way][1]
+    in_chain = chain(native.dies_when_replaced.s(way), echo.s()).delay()
+    in_chord = chord([native.dies_when_replaced.s(way), native.calc_a.s(1)], echo.s()).delay()
+
+    assert in_chain.get(timeout=TIMEOUT) == value
+    assert in_chord.get(timeout=TIMEOUT) == [value, 10]
+    assert [effects(one.id) for one in (in_chain.parent, in_chord.parent.results[0])] == [1, 1]
+
+
+@pytest.mark.parametrize("way", native.REPLACEMENTS)
+def test_a_body_that_has_lost_its_task_is_not_replaced(
+    app: Celery,
+    project: Project,
+    database: dict[str, Any],
+    effects: Callable[[str], int],
+    gate: Path,
+    way: str,
+) -> None:
+    if "sqlite" in database["ENGINE"]:
+        return  # nobody takes a task while a body has the only transaction that may write
+    task = native.is_replaced.delay(way, str(gate))
+    project.wait_recorded([task.id], "start")
+    task.revoke()
+
+    gate.touch()
+
+    wait_until(lambda: task.id not in active(app), TIMEOUT)
+    assert task.status == Task.STATUS_REVOKED
+    assert effects(task.id) == 0
+    assert not Task.objects.filter(parent_id=task.id).exists()
+
+
+def active(app: Celery) -> set[str]:
+    """Return the ids of the tasks whose bodies run."""
+    (found,) = app.control.inspect(timeout=TIMEOUT, limit=1).active().values()
+    return {one["id"] for one in found}
+
+
+def test_a_body_that_undoes_its_transaction_is_replaced(
+    app: Celery, effects: Callable[[str], int]
+) -> None:
+    task = native.undoes_all_and_is_replaced.delay()
 
     assert task.wait(TIMEOUT) == 30
-    assert effects(task.id) == 1
+    assert effects(task.id) == 0
 
 
 def test_a_queue(app: Celery) -> None:
