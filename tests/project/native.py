@@ -85,8 +85,7 @@ def fails_at_commit(task: Any) -> None:
     """Write an effect, and at first what the database refuses when it is committed."""
     write_effect(task.id)
     if task.retries == 0:
-        with connection.cursor() as cursor:
-            cursor.execute("INSERT INTO owned (owner) VALUES (1)")
+        write_refused()
 
 
 @task
@@ -121,6 +120,15 @@ def is_replaced(task: Any, way: str, gate: str) -> None:
     write_effect(task.id)
     wait_for(gate)
     raise celery_task.replace(REPLACEMENTS[way][0]())
+
+
+@task(retries=1, retry_backoff=False, default_retry_delay=0)
+def is_replaced_by_second_commit(task: Any) -> None:
+    """Be replaced as by `replaces_itself`; the first commit fails."""
+    write_effect(task.id)
+    if task.retries == 0:
+        write_refused()
+    raise celery_task.replace(REPLACEMENTS["chain"][0]())
 
 
 @task
@@ -207,6 +215,12 @@ def write_effect(task_id: str) -> None:
     """Write what a body writes."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO effect (task_id) VALUES (%s)", [task_id])
+
+
+def write_refused() -> None:
+    """Write what the database refuses when it is committed."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO owned (owner) VALUES (1)")
 
 
 def wait_for(gate: str) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from celery import Celery, current_app
-from django.db import connections
 
 from cq_compat.ledger import ledger
 from cq_transport import current_ledger, use_ledger
-from tests.acceptance.effects import count, make_table
+from tests.acceptance.effects import count, make_constraint, make_table
 from tests.servers.databases import declared, sqlite
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
@@ -78,11 +77,7 @@ def client(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
     """Publish to the project from this process."""
     with django_db_blocker.unblock(), publishing(project, ALIAS) as app:
         make_table(ALIAS)
-        with connections[ALIAS].cursor() as cursor:
-            cursor.execute("CREATE TABLE owner (id integer PRIMARY KEY)")
-            cursor.execute(
-                "CREATE TABLE owned (owner integer REFERENCES owner DEFERRABLE INITIALLY DEFERRED)"
-            )
+        make_constraint(ALIAS)
         yield app
 
 

@@ -158,6 +158,16 @@ def test_a_commit_that_fails(app: Celery, effects: Callable[[str], int]) -> None
     assert Task.objects.get(pk=result.parent.id).run == 1
 
 
+def test_a_commit_that_fails_undoes_a_replacement(
+    app: Celery, effects: Callable[[str], int]
+) -> None:
+    task = native.is_replaced_by_second_commit.delay()
+
+    assert task.wait(TIMEOUT) == 30
+    assert effects(task.id) == 1
+    assert Task.objects.filter(parent_id=task.id).count() == 1
+
+
 def test_celerys_own_retry(app: Celery, effects: Callable[[str], int]) -> None:
     task = native.asks_for_retry.delay()
 
