@@ -39,13 +39,17 @@ def app(
     )
     project.python("-m", "django", "migrate", "cq", "--database", ROWS, "--verbosity=0")
     current = current_app._get_current_object()
-    with django_db_blocker.unblock(), declared(**{ROWS: rows, EFFECTS: effects}):
-        with project.client() as app, project.worker("-c", "2", *OPTIONS):
-            app.set_current()
-            make_table(EFFECTS)
-            make_constraint(EFFECTS)
-            yield app
-            current.set_current()
+    with (
+        django_db_blocker.unblock(),
+        declared(**{ROWS: rows, EFFECTS: effects}),
+        project.client() as app,
+        project.worker("-c", "2", *OPTIONS),
+    ):
+        app.set_current()
+        make_table(EFFECTS)
+        make_constraint(EFFECTS)
+        yield app
+        current.set_current()
 
 
 @pytest.fixture
