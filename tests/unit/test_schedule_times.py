@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from celery import Celery
+from celery import VERSION, Celery
 from celery.beat import ScheduleEntry
 from celery.schedules import crontab
 from django.test import override_settings
@@ -24,6 +24,8 @@ NIGHTS = [
     (NEW_YORK, datetime(2026, 11, 1)),
 ]
 STEP = timedelta(minutes=10)
+#: When what was to run at 2:30 runs where there is no such time.
+SHIFTED = "03:30" if VERSION[:3] >= (5, 5, 2) else "03:00"
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +67,7 @@ def own_entry(clock: Clock, columns: dict[str, str], zone: ZoneInfo) -> Schedule
     app = Celery("own", set_as_current=False)
     app.conf.timezone = zone.key
     schedule = crontab(**columns, nowfun=lambda: clock.time.astimezone(zone), app=app)
-    return ScheduleEntry("nightly", "nightly", clock.time, 0, schedule, app=app)
+    return ScheduleEntry("nightly", "nightly", schedule.now(), 0, schedule, app=app)
 
 
 def ticks(make: Callable[..., Any], zone: str, night: datetime, line: str) -> list[str]:
@@ -77,7 +79,7 @@ def ticks(make: Callable[..., Any], zone: str, night: datetime, line: str) -> li
     while clock.time < end:
         clock.time += STEP
         if entry.is_due().is_due:
-            entry.last_run_at = clock.time
+            entry.last_run_at = clock.time.astimezone(entry.last_run_at.tzinfo)
             found.append(f"{clock.time.astimezone(ZoneInfo(zone)):%d. %H:%M %Z}")
     return found
 
@@ -93,7 +95,7 @@ def test_ticks_are_those_of_celery(zone: str, night: datetime, line: str) -> Non
 @pytest.mark.parametrize(
     ("zone", "night", "line", "expected"),
     [
-        (BERLIN, NIGHTS[0][1], "30 2", ["29. 03:30 CEST", "30. 02:30 CEST"]),
+        (BERLIN, NIGHTS[0][1], "30 2", [f"29. {SHIFTED} CEST", "30. 02:30 CEST"]),
         (BERLIN, NIGHTS[1][1], "30 2", ["25. 02:30 CEST", "26. 02:30 CET"]),
         (NEW_YORK, NIGHTS[3][1], "30 1", ["01. 01:30 EDT", "02. 01:30 EST"]),
     ],

@@ -62,7 +62,13 @@ class Taps:
         """Make sure that this process reaches the layer; raises ``LayerMisconfigured`` if not."""
 
     async def probe(self, group: str) -> None:
-        """Ask the layer for something harmless that it must answer; ``group`` has no members."""
+        """Ask the layer for something harmless that it must answer; ``group`` has no members.
+
+        Raises:
+            NotImplementedError: the layer has no groups.
+        """
+        if not hasattr(self.layer, "group_send"):  # which Channels' base class has since 4.3
+            raise NotImplementedError
         await self.layer.group_send(group, {"type": "cq.probe"})
 
     # Readers, called on the loop thread
