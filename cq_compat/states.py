@@ -62,7 +62,7 @@ TRANSITIONS: dict[str, Transition] = {
     "finish": Transition(SUCCESS, "pool child or worker", "fence, run, not finished"),
     "wait": Transition(WAITING, "pool child", "fence, run, not finished; fence + 1"),
     "give_way": Transition(
-        WAITING, "pool child, after replace()", "fence, run, subtask or others held; fence + 1"
+        WAITING, "pool child, after replace()", "fence, run; IGNORED if nobody waits"
     ),
     "complete": Transition(
         None, "whoever ended the last subtask, keeper", "WAITING, no unfinished subtask; fence + 1"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cq_compat import links, states
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import End, Outcome
-from cq_compat.mirror.table import ALL_ENDED, LIVE, OPEN, Params, marks
+from cq_compat.mirror.table import ALL_ENDED, LIVE, OPEN, UNSETTLED, Params, marks
 from cq_compat.records import PUBLISHER_TIME
 
 
@@ -27,7 +27,11 @@ class Parent(NamedTuple):
 
 
 class Previous(NamedTuple):
-    """A task for which others are held."""
+    """A task for which others are held.
+
+    Args:
+        result_from: itself, if those have its id from which its outcome comes.
+    """
 
     id: str
     name: str
@@ -35,6 +39,19 @@ class Previous(NamedTuple):
     result: str | None
     content_type: str
     finished_at: Any
+    result_from: str | None
+
+    @property
+    def has_outcome(self) -> bool:
+        """Whether the outcome is known; a task that was ignored ends without one."""
+        return self.state in states.SETTLED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an outcome is to be expected: the task has not ended, or it has left that to
+        those that were put in its place.
+        """
+        return self.finished_at is None or (not self.has_outcome and self.result_from == self.id)
 
 
 class Held(NamedTuple):
@@ -177,7 +194,8 @@ class FamilyMirror(EndingTable):
         """
         live = (
             "SELECT 1 FROM cq_task p WHERE p.id = cq_task.previous_id "
-            f"AND (p.{LIVE} OR p.finished_at > {self.later} OR p.state = '{states.IGNORED}')"
+            f"AND (p.{LIVE} OR p.finished_at > {self.later} "
+            f"OR (p.result_from = p.id AND p.{UNSETTLED}))"
         )
         rows = self.select(
             "DISTINCT previous_id",

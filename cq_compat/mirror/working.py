@@ -126,19 +126,24 @@ class WorkingMirror(EndingTable):
 
     def settle(self, claim: Claim, state: str, terms: Terms = NO_TERMS) -> bool:
         """End a task whose body has stored a state of its own, or none: then it gets ``state``."""
-        key = _key(claim)
+        if state != states.SUCCESS:
+            return self._settle(claim, state, _HELD, _key(claim))
+        guard = f"{_HELD} AND NOT {HAS_SUBTASKS}"
+        return (
+            self._settle(claim, state, guard, [*_key(claim), claim.task_id])
+            or self._wait(claim, Outcome(state), terms) is not None
+        )
+
+    def _settle(self, claim: Claim, state: str, guard: str, params: Params, also: str = "") -> bool:
         last = f"CASE WHEN state = '{states.STARTED}' THEN %s ELSE state END"
-        waits = state == states.SUCCESS
         ended = self.end_one(
             claim.task_id,
             f"state = {last}, ended_as = NULLIF({last}, '{states.SUCCESS}'), "
-            f"owner_id = NULL, finished_at = {self.now}",
+            f"owner_id = NULL, {also}finished_at = {self.now}",
             [state, state],
-            f"{_HELD} AND NOT {HAS_SUBTASKS}" if waits else _HELD,
-            [*key, claim.task_id] if waits else key,
+            guard,
+            params,
         )
-        if ended is None and waits:
-            ended = self._wait(claim, Outcome(state), terms)
         return ended is not None
 
     def has_subtasks(self, task_id: str) -> bool:
@@ -146,8 +151,8 @@ class WorkingMirror(EndingTable):
         return bool(self.select("1", f"id = %s AND {HAS_SUBTASKS}", [task_id] * 2))
 
     def give_way(self, claim: Claim) -> bool:
-        """Let a task for which others wait wait for those that were put in its place; tell whether
-        the claim holds and there are such others.
+        """Leave the outcome of a task to those that were put in its place; tell whether the claim
+        holds. The task waits for them if others wait for it; else it is ignored until then.
         """
         return self.update_one(
             f"state = '{states.WAITING}', owner_id = NULL, fence = fence + 1, sent_at = NULL, "
@@ -155,7 +160,7 @@ class WorkingMirror(EndingTable):
             [],
             f"{_HELD} AND (is_subtask OR {HAS_NEXT})",
             [*_key(claim), claim.task_id],
-        )
+        ) or self._settle(claim, states.IGNORED, _HELD, _key(claim), "result_from = id, ")
 
     def put_off(self, claim: Claim) -> bool:
         """Note that a body has ended and its message goes back, so that this is no death; tell

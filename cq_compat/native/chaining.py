@@ -30,20 +30,13 @@ logger = get_logger(__name__)
 BATCH = 100
 
 
-def go_on(app: Celery, previous_id: str, *, was_ignored: bool = False) -> int:
-    """Send, or end, what is held for a task, if that has ended; return how many those are.
-
-    Args:
-        was_ignored: whether nobody else will give it an outcome that it has none.
-    """
+def go_on(app: Celery, previous_id: str) -> int:
+    """Send, or end, what is held for a task, if that has ended; return how many those are."""
     mirror = FamilyMirror(own_connection())
     previous = mirror.previous(previous_id)
-    if previous is not None:
-        is_settled = previous.state != states.IGNORED or was_ignored
-        if previous.finished_at is None or not is_settled:
-            return 0
-    previous = previous or Previous(previous_id, "a task without a row", "", None, "", None)
-    chaining = Chaining(app, mirror, previous)
+    if previous is not None and previous.is_open:
+        return 0
+    chaining = Chaining(app, mirror, previous or _unknown(previous_id))
     decided = 0
     while held := mirror.held(previous_id, BATCH):
         for one in held:
@@ -77,6 +70,8 @@ class Chaining:
         elif self._previous.state == states.REVOKED:
             reason = f"{self._previous.name}[{self._previous.id}] was revoked"
             self._give_up(held, states.REVOKED, TaskRevokedError(reason))
+        elif not self._previous.has_outcome:
+            self._give_up(held, states.REVOKED, TaskRevokedError(self._reason()))
         else:
             self._give_up(held, states.FAILURE, PreviousFailed(self._reason()))
 
@@ -100,8 +95,8 @@ class Chaining:
         return self._reason() if held.runs_after == links.FAILURE else None
 
     def _reason(self) -> str:
-        if self._previous.state == states.IGNORED:
-            return f"{self._previous.name}[{self._previous.id}] has no outcome: it was ignored"
+        if not self._previous.has_outcome:
+            return f"{self._previous.name}[{self._previous.id}] was ignored, and has no result"
         return failure_of(self._backend, self._previous.id, self._previous.name)
 
     def _give_up(self, held: Held, state: str, error: Exception) -> None:
@@ -111,6 +106,10 @@ class Chaining:
             if end is not None:
                 claim = Claim(held.id, held.run, 0, "")  # it has none, and needs none any more
                 self._backend.go_on(end, error, request_of(from_text(held.message), claim))
+
+
+def _unknown(task_id: str) -> Previous:
+    return Previous(task_id, "a task without a row", states.FAILURE, None, "", None, None)
 
 
 def _insert(envelope: Envelope, value: Any) -> None:

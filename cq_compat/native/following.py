@@ -26,10 +26,10 @@ def follow(ends: Sequence[End]) -> None:
         _or_leave(end.task_id, partial(_follow, end))
 
 
-def go_on_after(task_id: str, *, was_ignored: bool = False) -> None:
+def go_on_after(task_id: str) -> None:
     """Let go on, or end, what was chained to a task, if that has ended by now."""
     app = current_app._get_current_object()
-    _or_leave(task_id, partial(go_on, app, task_id, was_ignored=was_ignored))
+    _or_leave(task_id, partial(go_on, app, task_id))
 
 
 def _or_leave(task_id: str, step: Callable[[], object]) -> None:
@@ -46,8 +46,7 @@ def _follow(end: End) -> None:
         return
     if end.state == states.REVOKED:
         _revoke_family(end.task_id)
-    # Of an ignored one the outcome is left to others.
-    if end.has_next and end.state != states.IGNORED:
+    if end.has_next:
         go_on(app, end.task_id)
     if end.parent_id is not None:
         complete(app, end.parent_id)

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from celery.exceptions import Ignore
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import transaction
 
-from cq_compat import states
-from cq_compat.database import CallersConnection, alias
+from cq_compat.database import CallersConnection
 from cq_compat.guards import claim_of
 from cq_compat.mirror import Claim, PublishingMirror, WorkingMirror
+from cq_compat.native.chord_parts import count_added
 from cq_compat.native.departing import Replaced, ReplaceLater, replacing
 from cq_compat.native.ending import undone
-from cq_compat.native.linking import keeps_rows
+from cq_compat.native.linking import has_rows_here
 from cq_compat.native.telling import settle
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def replace_with_body(task: NativeTask, later: ReplaceLater) -> Ignore:
         ClaimLost: the task is not this worker's any more.
     """
     request, claim = task.request, claim_of(task.request)
-    if claim is None or not _has_rows_here(task) or transaction.get_rollback():
+    if claim is None or not has_rows_here(task.app) or transaction.get_rollback():
         return later
     settle(request)  # on a connection beside this one, if the database lets it
     try:
@@ -43,19 +43,12 @@ def replace_with_body(task: NativeTask, later: ReplaceLater) -> Ignore:
         replaced = Replaced(*ignored.args)
     if not _give_way(claim):
         raise undone(task, claim)
+    count_added(request)
     return replaced
-
-
-def _has_rows_here(task: NativeTask) -> bool:
-    return alias() == DEFAULT_DB_ALIAS and keeps_rows(task.app)
 
 
 def _give_way(claim: Claim) -> bool:
     connection = CallersConnection()
-    working = WorkingMirror(connection)
-    return (
-        working.give_way(claim)
-        or working.settle(claim, states.IGNORED)
-        # What runs first in its place may have its id.
-        or PublishingMirror(connection).has_rerun(claim)
-    )
+    if WorkingMirror(connection).give_way(claim):
+        return True
+    return PublishingMirror(connection).has_rerun(claim)  # what runs first may have its id

@@ -207,8 +207,9 @@ def has_replaced(task: Any, gate: str) -> str:
 
 
 @shared_task
-def ignored() -> None:
-    """End without an outcome."""
+def ignored(gate: str) -> None:
+    """Wait until the file `gate` exists, and end without an outcome."""
+    wait_for(gate)
     raise Ignore
 
 

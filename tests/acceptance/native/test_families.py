@@ -244,12 +244,19 @@ def test_a_replaced_subtask_is_waited_for(app: Celery, gate: Path) -> None:
     assert (child.result, after.wait(TIMEOUT)) == (3, 13)
 
 
-def test_an_ignored_task_ends_what_is_chained(app: Celery) -> None:
-    first = app.send_task(families.ignored.name, countdown=1)
-    after = Task.objects.get(pk=first.id).chain(families.keep)
+def test_an_ignored_task_ends_what_is_chained(app: Celery, gate: Path) -> None:
+    result = families.ignored.delay(str(gate))
+    first = Task.objects.get(pk=result.id)
+    held, forced = first.chain(families.keep), first.chain(families.keep, force=True)
+    gate.touch()
+    wait_state(first.pk, "IGNORED")
+    late, later = first.chain(families.keep), first.chain(families.keep, force=True)
 
-    with pytest.raises(PreviousFailed, match="it was ignored"):
-        after.wait(TIMEOUT)
+    for after in (held, late):
+        with pytest.raises(TaskRevokedError, match=rf"{first.name}\[{first.pk}\] was ignored"):
+            after.wait(TIMEOUT)
+        assert after.status == "REVOKED"
+    assert forced.wait(TIMEOUT) == later.wait(TIMEOUT) == [None]
 
 
 def test_revoking_a_family(app: Celery, gate: Path, project: Project) -> None:

@@ -302,17 +302,28 @@ def test_an_error_callback_in_vain_is_deleted(
     assert not Task.objects.filter(pk=callback.id).exists()
 
 
-def test_an_ignored_task_leaves_what_is_chained_to_others(
-    working: WorkingMirror, keeping: KeepingMirror, begin: Callable[..., Claim]
+@pytest.mark.parametrize("own", [None, "PROGRESS"])
+def test_an_ignored_task_ends_what_is_chained(
+    working: WorkingMirror,
+    keeping: KeepingMirror,
+    begin: Callable[..., Claim],
+    app: Celery,
+    own: str | None,
 ) -> None:
     first = begin()
-    second = record(**after(first.task_id))
-    assert keeping.record(second)
+    early, late = (record(**after(first.task_id)) for _ in range(2))
+    callback = record(**after(first.task_id, links.FAILURE, takes_result=True))
+    assert keeping.record(early) and keeping.record(callback)
+    assert own is None or working.progress(first, Outcome(own))
     assert working.settle(first, states.IGNORED)
-    assert row(second.id).is_held
+    assert row(first.task_id).state == (own or states.IGNORED)
+    assert keeping.record(late)
+    assert go_on(app, first.task_id) == 1  # as whoever records it does
 
-    assert keeping.store(first.task_id, WELL)  # by what was put in its place
-    assert not row(second.id).is_held
+    for one in (early, late):
+        assert row(one.id).state == states.REVOKED
+        assert error_of(one.id) == f"tests.add[{first.task_id}] was ignored, and has no result"
+    assert "was ignored" in row(callback.id).message
 
 
 def test_a_replaced_task_waits_for_others_in_its_place(
@@ -324,16 +335,20 @@ def test_a_replaced_task_waits_for_others_in_its_place(
     assert keeping.record(after_first)
     assert working.finish(parent, WELL)
 
-    assert not working.give_way(alone)  # nobody waits for it
+    assert working.give_way(alone) and not working.give_way(alone)
+    assert row(alone.task_id).state == states.IGNORED  # nobody waits for it
+    after_alone = record(**after(alone.task_id))
+    assert keeping.record(after_alone) and go_on(app, alone.task_id) == 0
     for claim in (child, first):
         assert working.give_way(claim) and not working.give_way(claim)
         assert not complete(app, claim.task_id)
         assert row(claim.task_id).state == "WAITING"
     assert row(parent.task_id).state == "WAITING" and row(after_first.id).is_held
-    for claim in (child, first):
+    for claim in (child, first, alone):
         assert keeping.store(claim.task_id, WELL)
 
-    assert row(parent.task_id).state == states.SUCCESS and not row(after_first.id).is_held
+    assert row(parent.task_id).state == states.SUCCESS
+    assert not row(after_first.id).is_held and not row(after_alone.id).is_held
 
 
 def test_subtasks_are_kept_while_their_parent_waits(
@@ -405,6 +420,25 @@ def test_a_keeper_goes_on(
     assert row(lonely.task_id).state == "WAITING"
     assert not row(held.id).is_held
     assert "a task without a row[unknown]" in error_of(orphan.id)
+
+
+def test_a_keeper_goes_on_after_ignored_tasks(
+    working: WorkingMirror,
+    keeping: KeepingMirror,
+    mirror: FamilyMirror,
+    begin: Callable[..., Claim],
+) -> None:
+    ignored, replaced = begin(), begin()
+    assert keeping.record(record(**after(ignored.task_id)))
+    working.connection.execute(  # by somebody who has died before anything followed
+        f"UPDATE cq_task SET state = 'IGNORED', owner_id = NULL, finished_at = {working.now} "
+        "WHERE id = %s",
+        [ignored.task_id],
+    )
+    assert working.give_way(replaced)
+    assert keeping.record(record(**after(replaced.task_id)))
+
+    assert mirror.stranded_next(-60.0, 10) == [ignored.task_id]
 
 
 def test_families_need_rows(database: str) -> None:
