@@ -18,6 +18,8 @@ class Dialect:
         later: that clock plus a parameter of seconds.
         seconds: the seconds from the time ``{since}`` to the time ``{to}``.
         moment: a parameter of a time, in the same form.
+        insertion: the column that has rows of the same time in the order of their insertion, where
+            the clock is so coarse that there are such rows.
         ignore: what ends an INSERT that is to leave a row of the same ``{key}`` alone.
         pairs: what stands around a list of pairs to make it a set of rows.
         skip_locked: what lets a SELECT pass over rows that another transaction changes.
@@ -29,6 +31,7 @@ class Dialect:
     later: str
     seconds: str
     moment: str
+    insertion: str
     ignore: str
     pairs: str
     skip_locked: str
@@ -41,6 +44,7 @@ POSTGRESQL = Dialect(
     later="(clock_timestamp() + %s * interval '1 second')",
     seconds="EXTRACT(EPOCH FROM ({to} - {since}))",
     moment="%s",
+    insertion="id",
     ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="({})",
     skip_locked="FOR UPDATE SKIP LOCKED",
@@ -53,6 +57,7 @@ SQLITE = Dialect(
     later="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
     seconds="((julianday({to}) - julianday({since})) * 86400.0)",
     moment="strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s)",
+    insertion="rowid",
     ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="(VALUES {})",
     skip_locked="",
@@ -64,6 +69,7 @@ MYSQL = Dialect(
     later="TIMESTAMPADD(MICROSECOND, %s * 1000000, UTC_TIMESTAMP(6))",
     seconds="(TIMESTAMPDIFF(MICROSECOND, {since}, {to}) / 1000000.0)",
     moment="%s",
+    insertion="id",
     ignore="ON DUPLICATE KEY UPDATE {key} = {key}",
     pairs="({})",
     skip_locked="FOR UPDATE SKIP LOCKED",

@@ -6,6 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connections
+from django.db.models.expressions import RawSQL
+
+from cq_compat.dialects import dialect_of
+
 #: What is read of each member.
 COLUMNS = ("id", "name", "state", "parent_id", "previous_id", "is_subtask", "created_at")
 #: Ids in one statement.
@@ -80,14 +85,16 @@ def tree_of(task: Any, limit: int) -> Tree:
 
 def _below(rows: Any, ids: Sequence[str], limit: int) -> list[Any]:
     found: dict[str, Any] = {}
+    insertion = dialect_of(connections[rows.db].vendor).insertion
+    rows = rows.annotate(insertion=RawSQL(f"cq_task.{insertion}", ()))
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
         for column in ("parent_id__in", "previous_id__in"):
-            some = rows.filter(**{column: chunk}).order_by("created_at", "id")[:limit]
+            some = rows.filter(**{column: chunk}).order_by("created_at", "insertion")[:limit]
             found |= {row.pk: row for row in some}
         if len(found) > limit:
             break
-    return sorted(found.values(), key=lambda row: (row.created_at, row.pk))
+    return sorted(found.values(), key=lambda row: (row.created_at, row.insertion))
 
 
 def _arrange(root: Tree, found: dict[str, Tree]) -> None:

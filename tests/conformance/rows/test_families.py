@@ -385,6 +385,23 @@ def test_a_family_is_revoked(
     assert not working.finish(grandchild, WELL)
 
 
+def test_a_tree_has_the_order_of_publication(
+    keeping: KeepingMirror, begin: Callable[..., Claim]
+) -> None:
+    parent = begin()
+    made = [record(**subtask_of(parent)) for _ in range(50)]
+    with keeping.connection.transaction():
+        for one in made:
+            assert keeping.record(one)
+
+    tree = row(parent.task_id).tree()
+    assert [branch.task.pk for branch in tree.branches] == [one.id for one in made]
+    assert len(row(parent.task_id).tree(limit=11)) == 11
+    assert [one.task.pk for one in row(parent.task_id).tree(limit=11)][1:] == [
+        one.id for one in made[:10]
+    ]
+
+
 def test_a_keeper_goes_on(
     working: WorkingMirror,
     keeping: KeepingMirror,
