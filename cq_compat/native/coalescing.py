@@ -20,6 +20,10 @@ from cq_compat.mirror.table import LIVE
 
 #: The longest key that the column takes.
 LONGEST = 255
+#: Seconds after which a task that another broker has counts as lost if nothing was seen of it since:
+#: so long Celery's Redis waits, unless it is told otherwise, for a worker that has a message.
+SILENCE = 3600.0
+_SEEN = ("created_at", "eta", "received_at", "started_at")
 
 
 def publish_one(key: str, task_id: str, publish: Callable[[], object]) -> str:
@@ -87,7 +91,11 @@ def _last(connection: Connection, name: str, task_id: str) -> str:
 
 def _is_live(connection: Connection, task_id: str) -> bool:
     # A statement of its own: one that has waited for the lock sees what was before it waited.
-    return bool(connection.fetch(f"SELECT 1 FROM cq_task WHERE id = %s AND {LIVE}", [task_id]))
+    later = dialect_of(connection.vendor).later
+    seen = " OR ".join(f"{time} > {later}" for time in _SEEN)
+    # Without a message nobody here sends it again or ends it, should its broker have lost it.
+    statement = f"SELECT 1 FROM cq_task WHERE id = %s AND {LIVE} AND (message <> '' OR {seen})"
+    return bool(connection.fetch(statement, [task_id, *[-SILENCE] * len(_SEEN)]))
 
 
 def _take(connection: Connection, name: str, task_id: str) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -10,11 +11,12 @@ import pytest
 from celery import states
 from django.db import connections, transaction
 
+from cq_compat.clock import Now
 from cq_compat.database import own_connection, publishing_connection
 from cq_compat.lease import Lease
 from cq_compat.mirror import Outcome, PublishingMirror, WorkingMirror
 from cq_compat.models import Coalescing, Task
-from cq_compat.native.coalescing import LONGEST, key_of, name_of, publish_one
+from cq_compat.native.coalescing import LONGEST, SILENCE, key_of, name_of, publish_one
 from cq_compat.pruning import prune_remains
 from tests.conformance.rows.conftest import ALIAS
 from tests.conformance.rows.messages import record
@@ -61,6 +63,21 @@ def test_the_next_one_waits_for_the_end(
     assert is_new and second != first
     assert publish() == (second, False)
     publishing.revoke([second], Outcome(states.REVOKED))
+    assert publish()[1]
+
+
+def test_a_task_that_another_broker_has_lost(database: str) -> None:
+    first, _ = publish()
+    task = Task.objects.using(ALIAS).filter(pk=first)
+    long_ago, soon = Now() - timedelta(seconds=2 * SILENCE), Now() + timedelta(seconds=SILENCE)
+    task.update(created_at=long_ago)
+    assert publish() == (first, False)  # it is here
+    task.update(message="")
+    for sign in ({"eta": soon}, {"received_at": Now()}, {"started_at": Now()}):
+        task.update(**sign)
+        assert publish() == (first, False)
+        task.update(**dict.fromkeys(sign, long_ago))
+
     assert publish()[1]
 
 
