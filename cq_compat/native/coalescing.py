@@ -20,8 +20,8 @@ from cq_compat.mirror.table import LIVE
 
 #: The longest key that the column takes.
 LONGEST = 255
-#: Seconds after which a task that another broker has counts as lost if nothing was seen of it since:
-#: so long Celery's Redis waits, unless it is told otherwise, for a worker that has a message.
+#: Seconds after which a task of another broker counts as lost if nothing was seen of it since: so
+#: long Celery's Redis waits, unless it is told otherwise, for a worker that has a message.
 SILENCE = 3600.0
 _SEEN = ("created_at", "eta", "received_at", "started_at")
 
