@@ -17,7 +17,7 @@ from kombu.log import get_logger
 from kombu.serialization import loads
 
 from cq_compat import states
-from cq_compat.database import own_connection, publishing_connection
+from cq_compat.database import Connection, own_connection, publishing_connection
 from cq_compat.dialects import dialect_of
 from cq_compat.errors import DatabaseUnavailable
 from cq_compat.mirror.table import LIVE, marks
@@ -83,9 +83,8 @@ def set_size(group_id: str, size: int) -> None:
     )
 
 
-def add_part(group_id: str, part: ResultBase) -> None:
+def add_part(connection: Connection, group_id: str, part: ResultBase) -> None:
     """Let a chord, one of whose parts runs, wait for one part more."""
-    connection = own_connection()
     with connection.transaction():
         connection.execute("UPDATE cq_chord SET size = size + 1 WHERE group_id = %s", [group_id])
         found = connection.fetch("SELECT header FROM cq_chord WHERE group_id = %s", [group_id])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from celery.backends.base import BaseBackend
@@ -11,6 +12,8 @@ from cq_compat import chords
 from cq_compat.database import own_connection
 from cq_compat.dialects import dialect_of
 from cq_compat.encoding import decode_text, encode_text
+from cq_compat.links import Link
+from cq_compat.native.chord_parts import add_part
 
 
 class GroupsBackend(BaseBackend):  # type: ignore[misc]
@@ -55,7 +58,7 @@ class GroupsBackend(BaseBackend):  # type: ignore[misc]
 
     def add_to_chord(self, chord_id: str, result: Any) -> None:
         """Let a chord wait for one part more."""
-        chords.add_part(chord_id, result)
+        add_part(self.app, chord_id, result)
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
         """Count a part of a chord; after the last one publish the body."""
@@ -65,7 +68,20 @@ class GroupsBackend(BaseBackend):  # type: ignore[misc]
             header = chords.part_done(request.group)
             if header is not None:
                 chords.publish_body(self.app, self, header, request.chord)
+                _look_at_parent(Link.read(vars(request)).subtask_of)
 
     def _part_done(self, request: Any, state: str, result: Any) -> None:
         if request is not None and request.chord:
             self.on_chord_part_return(request, state, result)
+
+
+def _look_at_parent(parent_id: str | None) -> None:
+    # A chord that has failed has no body whose end would end the parent of its parts.
+    if parent_id is not None:
+        own_connection().on_commit(partial(_complete, parent_id))
+
+
+def _complete(parent_id: str) -> None:
+    from cq_compat.native.following import complete_after
+
+    complete_after(parent_id)

@@ -18,6 +18,7 @@ from cq_compat.database import CallersConnection, Connection, alias
 from cq_compat.guards import claim_of
 from cq_compat.mirror import Claim, Terms, WorkingMirror
 from cq_compat.native.canvas import has_next, publish_next
+from cq_compat.native.chord_parts import count_added
 from cq_compat.native.ends import note_end
 from cq_compat.native.telling import settle
 from cq_compat.native.terms import join_returned, terms_of
@@ -53,6 +54,7 @@ def end_with_body(task: NativeTask, value: Any) -> bool:
     end = WorkingMirror(connection).end(claim, outcome, terms)
     if end is None:
         raise undone(task, claim)
+    count_added(request)
     note_end(request, end)
     if end.watcher and not end.is_waiting:
         connection.on_commit(partial(tell, task.app, end.watcher, end.task_id))

@@ -9,7 +9,9 @@ from celery import Celery
 from celery.canvas import Signature, chord, group, maybe_signature
 from celery.canvas import _chain as chain
 from celery.result import GroupResult
+from django.db import DEFAULT_DB_ALIAS
 
+from cq_compat.database import alias
 from cq_compat.errors import NotRunningHere, RowsNeeded
 from cq_compat.links import Link
 from cq_compat.native.running import current_task, handle
@@ -77,6 +79,11 @@ def keeps_rows(app: Celery) -> bool:
     urls = app.conf.broker_write_url
     first = urls if isinstance(urls, str) else next(iter(urls or ()), "")
     return current_ledger().is_durable and str(first).startswith(f"{SCHEME}:")
+
+
+def has_rows_here(app: Celery) -> bool:
+    """Tell whether they are in the transaction of a body of ``@task``."""
+    return alias() == DEFAULT_DB_ALIAS and keeps_rows(app)
 
 
 def check_kept(app: Celery) -> None:

@@ -131,6 +131,17 @@ def is_replaced_by_second_commit(task: Any) -> None:
     raise celery_task.replace(REPLACEMENTS["chain"][0]())
 
 
+@task(retries=1, retry_backoff=False, default_retry_delay=0)
+def adds_to_its_chord(task: Any, *, is_replaced: bool) -> int:
+    """Let the chord have one more part, and 20 be the result; the first commit fails."""
+    celery_task.add_to_chord(calc_a.s(5))
+    if task.retries == 0:
+        write_refused()
+    if is_replaced:
+        raise celery_task.replace(calc_a.s(2))
+    return 20
+
+
 @task
 def undoes_all_and_is_replaced(task: Any) -> None:
     """Write an effect, undo it, and let another one run in the task's place."""

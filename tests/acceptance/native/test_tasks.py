@@ -305,6 +305,14 @@ def test_in_a_canvas(app: Celery) -> None:
     assert one.delay().wait(TIMEOUT) == 10
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_part_is_added_to_a_chord(app: Celery, is_replaced: bool) -> None:
+    adding = native.adds_to_its_chord.s(is_replaced=is_replaced)
+    result = chord([adding, native.calc_a.s(1)], echo.s()).delay()
+
+    assert result.get(timeout=TIMEOUT) == [20, 10, 50]
+
+
 def test_a_chain_with_a_part_that_fails(app: Celery) -> None:
     result = chain(native.fails.si("part"), native.calc_a.s()).delay()
 
