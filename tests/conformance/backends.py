@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
+
+from channels_redis.core import RedisChannelLayer
 
 REDIS_LAYER = "channels_redis.core.RedisChannelLayer"
 PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
@@ -14,6 +17,12 @@ POSTGRES_LAYER = "channels_postgres.core.PostgresChannelLayer"
 ROOMY = {"capacity": 1_000_000, "expiry": 86_400}
 #: The room of a queue in the aliases named "small-...".
 SMALL = 50
+#: JSON instead of MessagePack; before its release 4.3 channels-redis has no choice.
+JSON = (
+    {"serializer_format": "json"}
+    if "serializer_format" in signature(RedisChannelLayer).parameters
+    else {}
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ BACKENDS = [
     _backend("redis-stock", None, "stock", priority_steps=list(range(10))),
     _backend("channels-redis", "redis", "channels", "redis"),
     _backend("channels-redis-shards", "shards", "channels", "redis", "hosts"),
-    _backend("channels-redis-json", "json", "channels", "redis"),
+    *([_backend("channels-redis-json", "json", "channels", "redis")] if JSON else []),
     _backend("channels-redis-encrypted", "encrypted", "channels", "redis"),
     _backend("channels-memory", "memory", "channels", "memory"),
     _backend("channels-postgres", "postgres", "channels"),
@@ -204,7 +213,7 @@ def layers(hosts: list[str], database: dict[str, Any]) -> dict[str, dict[str, An
     return {
         "redis": redis("plain"),
         "shards": redis("shards", hosts=hosts),
-        "json": redis("json", serializer_format="json"),
+        "json": redis("json", **JSON),
         "encrypted": redis("encrypted", symmetric_encryption_keys=["first key", "second key"]),
         "memory": {"BACKEND": MEMORY_LAYER, "CONFIG": ROOMY},
         "postgres": {
@@ -215,7 +224,7 @@ def layers(hosts: list[str], database: dict[str, Any]) -> dict[str, dict[str, An
         "small-public": redis("small-public", UNKNOWN_LAYER, hosts=patient, capacity=SMALL),
         "small-redis": redis("small", capacity=SMALL),
         "small-shards": redis("small-shards", hosts=hosts, capacity=SMALL),
-        "small-json": redis("small-json", serializer_format="json", capacity=SMALL),
+        "small-json": redis("small-json", **JSON, capacity=SMALL),
         "small-encrypted": redis("small-enc", symmetric_encryption_keys=["k"], capacity=SMALL),
         "small-memory": {"BACKEND": MEMORY_LAYER, "CONFIG": {**ROOMY, "capacity": SMALL}},
         "pubsub": {"BACKEND": PUBSUB_LAYER, "CONFIG": {"hosts": first}},
