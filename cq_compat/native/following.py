@@ -32,6 +32,12 @@ def go_on_after(task_id: str) -> None:
     _or_leave(task_id, partial(go_on, app, task_id))
 
 
+def complete_after(task_id: str) -> None:
+    """End a task if it waits for nothing any more."""
+    app = current_app._get_current_object()
+    _or_leave(task_id, partial(complete, app, task_id))
+
+
 def _or_leave(task_id: str, step: Callable[[], object]) -> None:
     try:
         step()

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.app.task import Context
 
 from cq_compat import links, states
+from cq_compat.backend import CqBackend
 from cq_compat.database import OwnConnection
 from cq_compat.errors import RowsNeeded
 from cq_compat.keeper.families import AGE, Families
@@ -144,6 +146,26 @@ def test_a_parent_waits_for_the_body_of_a_chord(
     assert row(parent.task_id).state == "WAITING"
     assert working.finish(body, WELL)
     assert row(parent.task_id).state == states.SUCCESS
+
+
+def test_a_parent_ends_with_a_chord_that_fails(
+    working: WorkingMirror, begin: Callable[..., Claim], app: Celery
+) -> None:
+    parent = begin()
+    link, backend = subtask_of(parent), CqBackend(app)
+    parts = [begin(group="group", **link) for _ in range(2)]
+    body = app.signature("tests.body", task_id="body")
+    backend.apply_chord(("group", [app.AsyncResult(one.task_id) for one in parts]), body)
+    backend.set_chord_size("group", 2)
+    assert working.finish(parts[0], BROKEN) and working.finish(parts[1], WELL)
+    assert working.finish(parent, WELL)
+    assert row(parent.task_id).state == "WAITING"
+
+    for one in parts:
+        request = Context({"id": one.task_id, "group": "group", "chord": body, **link})
+        backend.on_chord_part_return(request, states.SUCCESS, None)
+
+    assert error_of(parent.task_id).startswith("1 of 2 subtasks failed")
 
 
 def test_a_parent_that_tolerates_failures(
