@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from django.db.utils import load_backend
 
 from cq_compat.database.connection import LOST, Row, alias
 from cq_transport.forks import reset_in_children
+
+#: Most seconds that a fork waits for a thread that uses a connection.
+FORK_PATIENCE = 5.0
 
 
 class OwnConnection:
@@ -39,6 +43,16 @@ class OwnConnection:
             _inherited.append(self._connection.connection)
             self._connection.connection = None
         self._begin()
+
+    def hold_for_fork(self) -> bool:
+        """Keep other threads off until ``release`` if this is SQLite; tell whether that is so."""
+        connection = self._connection
+        is_sqlite = connection is not None and connection.vendor == "sqlite"
+        return is_sqlite and self._lock.acquire(timeout=FORK_PATIENCE)
+
+    def release(self) -> None:
+        """Let other threads go on."""
+        self._lock.release()
 
     @property
     def vendor(self) -> str:
@@ -190,5 +204,20 @@ def close_all() -> None:
         connection.close()
 
 
+def _before_fork() -> None:
+    # A child has a copy of the locks that SQLite's library has noted for its process: what another
+    # thread writes just now would be locked in the child for ever.
+    _forking.held = [found for found in list(_all) if found.hold_for_fork()]
+
+
+def _after_fork_in_parent() -> None:
+    for connection in _forking.held:
+        connection.release()
+
+
 _all: WeakSet[OwnConnection] = WeakSet()
+_forking = threading.local()
 _inherited: list[Any] = []
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
