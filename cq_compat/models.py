@@ -71,6 +71,7 @@ class Task(TaskVerbs, TaskHandle, Family, Telling, models.Model):
     runs_after = models.CharField(max_length=10, null=True, editable=False)
     # Whether it is not to be sent, because the previous one has not ended.
     is_held = models.BooleanField(_("held"), default=False)
+    # Itself of a task that was replaced, and for which nobody waited: others with its id end it.
     result_from = models.CharField(_("result of"), max_length=255, null=True)
     subtasks_may_fail = models.BooleanField(_("subtasks may fail"), default=False)
 
