@@ -12,7 +12,7 @@ from kombu.log import get_logger
 
 from cq_compat.database import LOST, OwnConnection
 from cq_compat.dialects import is_locked
-from cq_transport.exits import at_exit
+from cq_transport.exits import at_exit, start
 from cq_transport.forks import reset_in_children
 
 logger = get_logger(__name__)
@@ -81,11 +81,13 @@ class BatchWriter(Generic[Item]):
     def put(self, item: Item) -> None:
         """Write an item soon; some are dropped where too many wait."""
         with self._changed:
+            if not self._start():
+                self._drop(1, RuntimeError("the process ends"))
+                return
             was_empty = not self._backlog
             dropped = self._backlog.put(item)
             if dropped:
                 self._drop(dropped)
-            self._start()
             if was_empty:
                 self._changed.notify_all()
 
@@ -138,11 +140,15 @@ class BatchWriter(Generic[Item]):
 
     # The thread
 
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-            self._thread.start()
-            at_exit(self._at_exit)
+    def _start(self) -> bool:
+        if self._thread is not None:
+            return True
+        thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        if not start(thread):
+            return False
+        self._thread = thread
+        at_exit(self._at_exit)
+        return True
 
     def _at_exit(self) -> None:
         if not self.flush(EXIT_TIMEOUT):

@@ -20,7 +20,7 @@ from cq_compat.database import OwnConnection
 from cq_compat.mirror import PublishingMirror
 from cq_compat.signals import facts_of, task_kept
 from cq_transport.errors import TransportError
-from cq_transport.exits import at_exit
+from cq_transport.exits import at_exit, start
 from cq_transport.forks import reset_in_children
 from cq_transport.layers.base import TaskLayer
 from cq_transport.ledger import Outgoing
@@ -71,18 +71,18 @@ class Outbox:
 
     def put(self, waiting: Waiting) -> None:
         """Send a message soon."""
-        if not self._put(waiting):
-            _tell_kept([waiting], "TooMany")
+        if refusal := self._put(waiting):
+            _tell_kept([waiting], refusal)
 
-    def _put(self, waiting: Waiting) -> bool:
+    def _put(self, waiting: Waiting) -> str | None:
         with self._changed:
             if len(self._waiting) >= LIMIT:
-                return False
+                return "TooMany"
+            if self._thread is None and not self._start():
+                return "TooLate"
             self._waiting.append(waiting)
-            if self._thread is None:
-                self._start()
             self._changed.notify_all()
-        return True
+        return None
 
     def flush(self, timeout: float) -> bool:
         """Wait until all is sent and noted; tell whether that was within ``timeout`` seconds."""
@@ -97,10 +97,13 @@ class Outbox:
     def _is_done(self) -> bool:
         return not (self._waiting or self._sent or self._busy)
 
-    def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="cq-outbox", daemon=True)
-        self._thread.start()
+    def _start(self) -> bool:
+        thread = threading.Thread(target=self._run, name="cq-outbox", daemon=True)
+        if not start(thread):
+            return False
+        self._thread = thread
         at_exit(self._at_exit, priority=30)
+        return True
 
     def _at_exit(self) -> None:
         self.flush(EXIT_TIMEOUT)

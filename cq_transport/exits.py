@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from multiprocessing import util as multiprocessing_util
 
@@ -16,3 +17,14 @@ def at_exit(function: Callable[[], None], priority: int = 10) -> None:
     # their own library.
     multiprocessing_util.Finalize(None, function, exitpriority=priority)
     billiard_util.Finalize(None, function, exitpriority=priority)
+
+
+def start(thread: threading.Thread) -> bool:
+    """Start a thread; tell whether it could be. None can at the end of a process, from Python 3.12
+    on.
+    """
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from cq_transport.exits import start
+
 
 class Renewal:
     """Calls ``renew``, which waits for the layer, once at a time.
@@ -18,9 +20,14 @@ class Renewal:
         self._thread: threading.Thread | None = None
 
     def run(self, aside: bool) -> None:
-        """Renew now; in a thread of its own, and not while one is still at it, if ``aside``."""
+        """Renew now; if ``aside`` and one can be had, in a thread of its own, and not while one is
+        still at it.
+        """
         if not aside:
             self._renew()
         elif self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._renew, name="cq-renewal", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._renew, name="cq-renewal", daemon=True)
+            if start(thread):
+                self._thread = thread
+            else:
+                self._renew()

@@ -14,7 +14,7 @@ from typing import Protocol
 from kombu.log import get_logger
 
 from cq_transport.errors import TransportError
-from cq_transport.exits import at_exit
+from cq_transport.exits import at_exit, start
 from cq_transport.forks import reset_in_children
 
 logger = get_logger(__name__)
@@ -73,9 +73,10 @@ class Settler:
         return sum(unsettled.unsettled for unsettled in self._active)
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="cq-settler", daemon=True)
-        self._thread.start()
-        at_exit(self._at_exit)
+        thread = threading.Thread(target=self._run, name="cq-settler", daemon=True)
+        if start(thread):
+            self._thread = thread
+        at_exit(self._at_exit)  # where no thread starts any more, it does all
 
     def _run(self) -> None:
         while True:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -81,3 +83,23 @@ def test_a_child_begins_with_nothing() -> None:
     if not pid:
         os._exit(settler.flush(0))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+#: A process whose first message is published by what it does at its end.
+LATE = """
+import atexit
+from cq_transport.settler import settler
+from tests.unit.test_settler import Messages
+
+class Told(Messages):
+    def settle(self):
+        super().settle()
+        print(self.unsettled, flush=True)
+
+atexit.register(lambda: settler.look_after(Told(2)))
+"""
+
+
+def test_messages_of_the_end_of_a_process_are_settled() -> None:
+    ended = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True)
+    assert (ended.stdout.split(), ended.stderr) == (["1", "0"], "")
