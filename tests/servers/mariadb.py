@@ -55,6 +55,7 @@ class MariaDBServer(Daemon):
             "PASSWORD": "",
             "HOST": "127.0.0.1",
             "PORT": self.port,
+            "OPTIONS": {"charset": "utf8mb4"},  # which Django's own connections have from 5.2 on
         }
 
     def command(self) -> list[str]:
