@@ -40,6 +40,7 @@ class NativeTask(DjangoTask):  # type: ignore[misc]
     """
 
     abstract = True
+    Request = "cq_compat.native.request:NativeRequest"
     atomic = True
     coalesce: bool | Callable[..., Any] = False
     default_queue: str | None = None

@@ -12,6 +12,7 @@ from celery import Celery, current_app
 from cq_compat.ledger import ledger
 from cq_transport import current_ledger, use_ledger
 from tests.acceptance.effects import count, make_constraint, make_table
+from tests.project.options import LOGGER, ROUTES
 from tests.servers.databases import declared, sqlite
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
@@ -19,8 +20,17 @@ from tests.servers.redis import RedisServer
 #: The alias of the rows in this process.
 ALIAS = "tasks"
 #: The modules of the worker's tasks.
-MODULES = tuple(f"tests.project.{name}" for name in ("native", "telling", "families", "readme"))
+MODULES = tuple(
+    f"tests.project.{name}" for name in ("native", "telling", "families", "readme", "options")
+)
 OPTIONS = ("--without-gossip", "--without-mingle", "-I", ",".join(MODULES), "-Q", "celery,mail")
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"task": {"class": "cq_compat.TaskLogHandler"}},
+    "loggers": {LOGGER: {"handlers": ["task"]}},
+}
 
 
 @pytest.fixture(scope="package", params=["postgresql", "sqlite"])
@@ -51,6 +61,8 @@ def make_project(
         "DATABASES": {"default": database},
         "CQ": {},
         "CELERY_RESULT_BACKEND": "cq",
+        "CELERY_TASK_ROUTES": ROUTES,
+        "LOGGING": LOGGING,
     }
     project = Project.on_redis(directory, redis, **{**defaults, **settings})
     project.python("-m", "django", "migrate", "cq", "--verbosity=0")
@@ -86,6 +98,12 @@ def app(client: Celery, project: Project) -> Iterator[Celery]:
     """The same, with a worker."""
     with project.worker("-c", "2", *OPTIONS):
         yield client
+
+
+@pytest.fixture
+def kills() -> Callable[[], int]:
+    """Count the workers that were killed in the case: none here."""
+    return lambda: 0
 
 
 @pytest.fixture
