@@ -26,10 +26,10 @@ class Command(BaseCommand):
         name = alias()
         if tables.is_in_the_way(connections[name]):
             tables.set_aside(connections[name])
-            call_command("migrate", tables.APP, database=name, verbosity=0)
         if not tables.is_set_aside(connections[name]):
             self.stdout.write("There are no tables of django-cq.")
             return
+        call_command("migrate", tables.APP, database=name, verbosity=0)
         kept, published = tasks.take_over(current_app._get_current_object(), name)
         self.stdout.write(f"{kept} tasks are taken over, {published} are published.")
         self.stdout.write(self._schedules(name))
