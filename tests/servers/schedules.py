@@ -47,7 +47,15 @@ def due(*names: str, task: str = "tests.project.tasks.note", **values: Any) -> l
 
 def forget_schedules() -> None:
     """Delete them all."""
-    from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+    from django_celery_beat import models
 
-    for model in (PeriodicTask, CrontabSchedule, IntervalSchedule):
+    kinds = models.CrontabSchedule, models.IntervalSchedule
+    for model in (models.PeriodicTask, *kinds, models.SolarSchedule, models.ClockedSchedule):
         model.objects.all().delete()
+
+
+def form(page: Any, **values: Any) -> dict[str, Any]:
+    """Return what a browser would send of an admin page's form, with some fields filled in."""
+    form = page.context["adminform"].form
+    data = {name: form[name].value() for name in form.fields}
+    return {name: value for name, value in {**data, **values}.items() if value is not None}

@@ -12,6 +12,7 @@ from django.test import Client
 from cq_compat import task
 from cq_compat.models import Task
 from tests.integration.rows.test_admin import LIST, make, page
+from tests.servers.schedules import form
 
 pytestmark = pytest.mark.usefixtures("empty")
 
@@ -47,13 +48,6 @@ def schedule(database: str) -> Iterator[Any]:
     yield PeriodicTask.objects.create(name=NAME, task="shop.tasks.own", interval=often)
     PeriodicTask.objects.all().delete()
     often.delete()
-
-
-def form(page: Any, **values: Any) -> dict[str, Any]:
-    """Return what a browser would send of a page's form, with some fields filled in."""
-    form = page.context["adminform"].form
-    data = {name: form[name].value() for name in form.fields}
-    return {name: value for name, value in {**data, **values}.items() if value is not None}
 
 
 @pytest.mark.parametrize("name", ["shop.tasks.celerys", "shop.tasks.own"])
