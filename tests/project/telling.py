@@ -90,11 +90,10 @@ def limit(task: Task) -> None:
     task.log("done")
 
 
-@shared_task
-def call_others(names: Sequence[str]) -> list[str]:
+@task
+def call_others(task: Task, names: Sequence[str]) -> list[str]:
     """Say something, and publish tasks that do."""
-    here: Any = current_task()
-    here.log("above")
+    task.log("above")
     return [say.delay(name).id for name in names]
 
 

@@ -1,5 +1,6 @@
 """What tasks say is seen while their bodies run, is whole when they end, and costs them nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from tests.servers.waiting import wait_until
 
 
 @pytest.fixture
-def stage(app: Celery, database: dict[str, Any]) -> Stage:
-    return Stage(app, is_sqlite="sqlite" in database["ENGINE"])
+def stage(app: Celery, database: dict[str, Any], kills: Callable[[], int]) -> Stage:
+    return Stage(app, is_sqlite="sqlite" in database["ENGINE"], kills=kills)
 
 
 @pytest.fixture
@@ -26,16 +27,21 @@ def test_it_is_seen_while_the_body_runs_and_whole_at_its_end(stage: Stage, gate:
     # A body in a transaction on SQLite, which has one writer, is seen when it has ended.
     task_id = stage.send("tell_freely" if stage.is_sqlite else "tell", str(gate))
     stage.wait_said(task_id, "begun")
-    running = stage.row(task_id)
-    wait_until(lambda: running.progress.percent == 25, TIMEOUT)
-    assert (running.state, str(running.progress)) == (states.STARTED, "1 of 4: reading")
+    wait_until(
+        lambda: (
+            (row := stage.row(task_id)).state == states.STARTED
+            and (row.progress.percent, str(row.progress)) == (25, "1 of 4: reading")
+        ),
+        TIMEOUT,
+        lambda: f"its progress: {stage.row(task_id).progress}",
+    )
 
     gate.touch()
     assert stage.app.AsyncResult(task_id).get(timeout=TIMEOUT) == "told"
 
     assert stage.said(task_id) == ["begun", "done"]
     assert str(stage.row(task_id).progress) == "4 of 4"
-    assert [line.level_name for line in stage.row(task_id).logs] == ["INFO", "WARNING"]
+    assert [line.level_name for line in stage.lines(task_id)] == ["INFO", "WARNING"]
 
 
 def test_a_body_in_a_transaction_says_all_in_the_end(stage: Stage, gate: Path) -> None:
@@ -57,7 +63,7 @@ def test_what_was_said_outlives_the_failure_of_the_body(stage: Stage) -> None:
 def test_loggers_of_tasks_are_kept_with_the_task_that_runs(stage: Stage) -> None:
     task = stage.run("use_loggers")
 
-    plain, direct, caught = task.logs
+    plain, direct, caught = stage.lines(task.pk)
     assert [str(plain), str(direct)] == ["from a logger", "from the task"]
     assert (plain.logger, direct.logger) == ("tests.project.telling", task.name)
     assert caught.message.startswith("with a traceback\nTraceback")
@@ -85,7 +91,7 @@ def test_the_last_of_too_many_lines_are_kept(stage: Stage) -> None:
     task = stage.run("flood", 100_000)
 
     assert stage.said(task.pk) == [str(number) for number in range(99_000, 100_000)]
-    assert task.logs[0].number == 99_001
+    assert stage.lines(task.pk)[0].number == 99_001
 
 
 def test_lines_are_held_back_within_a_limit(stage: Stage) -> None:

@@ -6,13 +6,15 @@ be over by then; and in a migration the models are handed over in place of `Repe
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from celery import Celery
 
-from cq_compat.models import Task
+from cq_compat.models import Task, TaskLog
 from tests.acceptance.native.conftest import ALIAS
+from tests.acceptance.native.stage import lines_of
 from tests.project import readme
 from tests.servers.project import Project
 from tests.servers.schedules import APPS, LONG_AGO, forget_schedules, scheduled
@@ -61,33 +63,41 @@ def test_a_task_that_is_not_atomic(app: Celery) -> None:
     assert task.status == Task.STATUS_SUCCESS
 
 
-def wait_said(task: Task, *lines: str) -> None:
-    """Return once a task has logged so much: on SQLite that is written after its end."""
-    task.wait()
-    wait_until(lambda: said(task) == list(lines), TIMEOUT, lambda: f"{lines[:3]}: {said(task)}")
+Said = Callable[..., list[TaskLog]]
 
 
-def said(task: Task) -> list[str]:
-    return [line.message for line in task.logs]
+@pytest.fixture
+def said(app: Celery, kills: Callable[[], int]) -> Said:
+    """Return a task's lines once they are these: on SQLite they are written after its end."""
+
+    def wait(task: Task, *texts: str) -> list[TaskLog]:
+        def lines() -> list[TaskLog]:
+            return lines_of(task, kills())
+
+        task.wait()
+        wait_until(lambda: list(map(str, lines())) == list(texts), TIMEOUT, lambda: f"{lines()}")
+        return lines()
+
+    return wait
 
 
-def test_logging(app: Celery, caplog: pytest.LogCaptureFixture) -> None:
-    task = readme.logs.delay()
-    wait_said(task, "standard old log", "debugging log")
-    assert [line.level for line in task.logs] == [logging.INFO, logging.DEBUG]
+def test_logging(said: Said, caplog: pytest.LogCaptureFixture) -> None:
+    lines = said(readme.logs.delay(), "standard old log", "debugging log")
+    assert [line.level for line in lines] == [logging.INFO, logging.DEBUG]
     with caplog.at_level(logging.DEBUG, readme.logs.name):
         readme.logs()
-    assert caplog.messages == said(task)
+    here = [record.message for record in caplog.records if record.name == readme.logs.name]
+    assert here == [str(line) for line in lines]
 
 
-def test_logs_of_subtasks(app: Celery) -> None:
-    wait_said(readme.has_subtask_that_logs.delay(), "above", "standard old log", "debugging log")
+def test_logs_of_subtasks(said: Said) -> None:
+    said(readme.has_subtask_that_logs.delay(), "above", "standard old log", "debugging log")
 
 
 @pytest.mark.parametrize(("task", "count"), [("holds_logs_back", 101), ("keeps_ten_lines", 10)])
-def test_performance(app: Celery, task: str, count: int) -> None:
+def test_performance(said: Said, task: str, count: int) -> None:
     lines = [*(f"iteration {number}" for number in range(100)), "done"]
-    wait_said(getattr(readme, task).delay(), *lines[-count:])
+    said(getattr(readme, task).delay(), *lines[-count:])
 
 
 class TestRepeatingTasks:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,15 @@ def test_a_task_that_fails(app: Celery, effects: Callable[[str], int]) -> None:
     assert effects(task.id) == 0
 
 
-def test_without_a_transaction(app: Celery, effects: Callable[[str], int]) -> None:
+def test_without_a_transaction(
+    app: Celery, effects: Callable[[str], int], kills: Callable[[], int]
+) -> None:
     task = native.fails_with_effect.delay()
 
     task.wait(TIMEOUT, propagate=False)
 
-    assert (task.status, effects(task.id)) == (Task.STATUS_FAILURE, 1)
+    assert task.status == Task.STATUS_FAILURE
+    assert 1 <= effects(task.id) <= 1 + kills()
 
 
 def test_a_body_that_fails_has_published_nothing(app: Celery, tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ def test_effect_and_end_are_one_transaction(
 
 
 def test_a_process_that_dies_right_after_the_commit(
-    app: Celery, effects: Callable[[str], int]
+    app: Celery, effects: Callable[[str], int], kills: Callable[[], int]
 ) -> None:
     task = native.dies_after_commit.apply_async(link=native.send_email.s())
 
@@ -96,7 +100,8 @@ def test_a_process_that_dies_right_after_the_commit(
     assert callback.get(timeout=TIMEOUT) == "OK"
     assert effects(task.id) == 1
     task.refresh_from_db()
-    assert (task.deaths, task.run) == (0, 0)
+    assert task.run == 0
+    assert task.deaths <= kills()  # that of its own process is none: the task had ended
 
 
 def test_a_body_that_has_lost_its_task_has_no_effect(
@@ -136,6 +141,7 @@ def test_retries(
     app: Celery,
     project: Project,
     effects: Callable[[str], int],
+    kills: Callable[[], int],
     times: int,
     error: str,
     attempts: int,
@@ -146,7 +152,9 @@ def test_retries(
     task.wait(TIMEOUT, propagate=False)
 
     assert task.status == status, task.traceback
-    assert project.records()[task.id] == [f"attempt-{number}" for number in range(attempts)]
+    begun = project.records()[task.id]
+    assert len(begun) <= attempts + kills()
+    assert [one for one, _ in groupby(begun)] == [f"attempt-{number}" for number in range(attempts)]
     assert effects(task.id) == (1 if status == Task.STATUS_SUCCESS else 0)
 
 
@@ -346,7 +354,8 @@ def test_a_body_calls_another_task(app: Celery) -> None:
 
 
 def test_workers_know_the_tasks(app: Celery) -> None:
-    registered = app.control.inspect(timeout=TIMEOUT, limit=1).registered()
+    # Neither the question nor the answer is kept: ask until a worker hears and is heard.
+    registered = wait_until(app.control.inspect(timeout=1, limit=1).registered, TIMEOUT)
 
     (names,) = registered.values()
     assert {native.calc_a.name, "tests.report"} <= {name.split(" ")[0] for name in names}

@@ -79,6 +79,6 @@ def test_what_was_said_outlives_the_worker_and_the_layer(
 
     with scene.project.worker(*OPTIONS):
         wait_until(lambda: stage.row(task_id).state == states.SUCCESS, TIMEOUT)
-    assert stage.said(task_id) == ["begun", "begun", "done"]
-    assert [line.number for line in stage.row(task_id).logs] == [1, 1, 2]
+    lines = stage.row(task_id).logs
+    assert [(line.number, str(line)) for line in lines] == [(1, "begun"), (1, "begun"), (2, "done")]
     assert stage.row(task_id).progress.percent == 100

@@ -1,8 +1,6 @@
 """The tests of django-cq's own tasks, while workers are killed and Redis is flushed."""
 
-import os
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from tests.acceptance.native import (
     stage,
     test_families,
     test_logs_and_progress,
+    test_options,
     test_readme,
     test_tasks,
 )
@@ -25,22 +24,15 @@ from tests.acceptance.native.conftest import (  # noqa: F401
     gate,
     make_project,
 )
-from tests.chaos.native.disturbance import Disturbance
-from tests.chaos.native.left_out import LEFT_OUT
+from tests.chaos.native.disturbance import SETTINGS, Disturbance
+from tests.chaos.native.left_out import LEFT_OUT, SPARED
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
-from tests.servers.worker import CeleryWorker
 
-#: Bodies that a kill hits run again, however often that is.
-SETTINGS: dict[str, Any] = {
-    "CQ": {"LEASE": 3, "MAX_DEATHS": 1000},
-    "CELERY_TASK_ACKS_LATE": True,
-    "CELERY_TASK_REJECT_ON_WORKER_LOST": True,
-}
+#: Where the cases are that run here once more, on the project's two databases.
+MODULES = stage, test_families, test_logs_and_progress, test_options, test_readme, test_tasks
 #: Seconds for what may be hit more than once.
 TIMEOUT = 90
-#: One case in so many has a worker killed; with 1, each has, in some minutes.
-EACH = int(os.environ.get("CQ_TEST_KILL_EACH", 9))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -79,11 +71,11 @@ def disturbance(
 ) -> Iterator[Disturbance]:
     """Workers that do not live long."""
 
-    def make() -> CeleryWorker:
-        return project.worker("-c", "2", *OPTIONS)
-
-    with pytest.MonkeyPatch.context() as patch, Disturbance(make, redis_server, ALIAS) as made:
-        for module in (stage, test_families, test_logs_and_progress, test_readme, test_tasks):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Disturbance(project, redis_server, ALIAS, *OPTIONS) as made,
+    ):
+        for module in MODULES:
             patch.setattr(module, "TIMEOUT", TIMEOUT)
         yield made
     assert made.kills and made.flushes, made
@@ -94,14 +86,11 @@ def app(client: Celery, disturbance: Disturbance) -> Celery:  # noqa: F811
     return client
 
 
-@pytest.fixture(scope="package")
-def turns(database: dict[str, Any]) -> Iterator[int]:  # noqa: F811
-    """The numbers of the cases on a database."""
-    return count()
-
-
 @pytest.fixture(autouse=True)
-def _strike(disturbance: Disturbance, turns: Iterator[int]) -> None:
-    """Have a worker killed in some of the cases."""
-    if next(turns) % EACH == 0:
-        disturbance.strike()
+def kills(request: pytest.FixtureRequest, disturbance: Disturbance) -> Callable[[], int]:
+    """Have a worker killed in some of the cases; count that."""
+    disturbance.next_case()
+    if getattr(request.node, "function", None) in SPARED:
+        disturbance.spare()
+    before = disturbance.kills
+    return lambda: disturbance.kills - before

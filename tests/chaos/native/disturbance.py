@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from contextlib import suppress
+from itertools import count
+from threading import Event, Lock
 from typing import Any
 
-from django.db import connections
+import redis
+from django.db import Error, connections
 
-from cq_compat import states
-from cq_compat.models import Task
+from tests.acceptance.native.stage import PROCESSES
 from tests.chaos.stage import kill_group
+from tests.servers.project import Project
 from tests.servers.redis import RedisServer
 from tests.servers.worker import CeleryWorker
 
+#: Bodies that a kill hits run again, however often that is.
+SETTINGS: dict[str, Any] = {
+    "CQ": {"LEASE": 3, "MAX_DEATHS": 1000},
+    "CELERY_TASK_ACKS_LATE": True,
+    "CELERY_TASK_REJECT_ON_WORKER_LOST": True,
+}
+#: One case in so many has a worker killed, the first among them; with 1, each has, in some minutes.
+EACH = int(os.environ.get("CQ_TEST_KILL_EACH", 9))
+#: Whose bodies run.
+RUNNING = (
+    "SELECT w.hostname FROM cq_task t JOIN cq_worker w ON w.id = t.owner_id "
+    "WHERE t.state = 'STARTED' AND t.finished_at IS NULL"
+)
 #: Seconds from a flush to the next one.
 FLUSH_EVERY = 1.0
 #: Seconds between two looks for a body that has begun.
@@ -22,20 +38,23 @@ LOOK = 0.004
 
 
 class Disturbance:
-    """Two workers, one of which is killed in the middle of a body when a test asks for that.
+    """Two workers, one of which is killed in the middle of a body in some of the cases.
 
     Redis is flushed then, and every second. Used as a context manager.
 
     Args:
-        make: returns a worker that is not started yet.
-        redis: the server to flush.
+        project: whose workers these are.
+        redis: the server to flush, unless a case has stopped it.
         using: the alias of the tasks' database.
+        options: of the workers.
     """
 
-    def __init__(self, make: Callable[[], CeleryWorker], redis: RedisServer, using: str) -> None:
-        self._make, self._redis, self._using = make, redis, using
-        self._workers = [make(), make()]
-        self._wanted, self._over = Event(), Event()
+    def __init__(self, project: Project, redis: RedisServer, using: str, *options: str) -> None:
+        self._project, self._redis, self._using = project, redis, using
+        self._options = ("-c", str(PROCESSES), *options)
+        self._cases = count()
+        self._workers = [self._make(), self._make()]
+        self._wanted, self._over, self._killing = Event(), Event(), Lock()
         self._threads = ThreadPoolExecutor(2)
         self._going: list[Future[None]] = []
         self.flushes = self.kills = 0
@@ -58,34 +77,53 @@ class Disturbance:
     def __str__(self) -> str:
         return f"{self.kills} kills and {self.flushes} flushes"
 
-    def strike(self) -> None:
-        """Let the worker be killed that begins the next body."""
-        self._wanted.set()
+    def next_case(self) -> None:
+        """Let the worker be killed that begins the next body, if it is this case's turn."""
+        if next(self._cases) % EACH == 0:
+            self._wanted.set()
+
+    def spare(self) -> None:
+        """Let no worker be killed in this case."""
+        with self._killing:
+            self._wanted.clear()
+
+    def _make(self) -> CeleryWorker:
+        return self._project.worker(*self._options)
 
     def _flush(self) -> None:
         while not self._over.wait(FLUSH_EVERY):
+            self._flush_now()
+
+    def _flush_now(self) -> None:
+        with suppress(redis.ConnectionError):  # a case has stopped it
             self._redis.flush()
             self.flushes += 1
 
     def _kill(self) -> None:
         try:
             while not self._over.wait(LOOK):
-                if self._wanted.is_set() and (victim := self._busy()):
-                    self._wanted.clear()
-                    self._replace(victim)
+                with self._killing:
+                    if self._wanted.is_set() and (victim := self._busy()):
+                        self._wanted.clear()
+                        self._replace(victim)
         finally:
             connections[self._using].close()  # that of this thread
 
     def _busy(self) -> CeleryWorker | None:
         """Return a worker in the middle of a body."""
-        running = Task.objects.using(self._using).filter(state=states.STARTED, finished_at=None)
-        names = set(running.values_list("owner__hostname", flat=True))
+        try:
+            with connections[self._using].cursor() as cursor:  # models come and go with a case
+                cursor.execute(RUNNING)
+                names = {name for (name,) in cursor.fetchall()}
+        except Error:  # a case has stopped the database
+            connections[self._using].close()
+            return None
         return next((worker for worker in self._workers if worker.nodename in names), None)
 
     def _replace(self, victim: CeleryWorker) -> None:
-        kill_group(victim)
-        self._redis.flush()
         self.kills += 1
+        kill_group(victim)
+        self._flush_now()
         self._workers.remove(victim)
         victim.close()
         self._workers.append(self._make().start())
