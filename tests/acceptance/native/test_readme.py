@@ -1,8 +1,9 @@
 """The examples of the README of django-cq 0.3, in its order, as they were written.
 
-Three of them ran there as little as they do here: the first publishes `send_emails` where it means
-`send_email`; that of the status asks the function `parent` and not its task, for a state that may
-be over by then; and in a migration the models are handed over in place of `RepeatingTask`.
+All but three: the first publishes `send_emails` where it means `send_email`, and that of the status
+asks the function `parent` and not its task, for a state that may be over by then, so that neither
+ran there; and in a migration the models are handed over in place of `RepeatingTask`, with a
+dependency on the app that has the schedules.
 """
 
 import logging
