@@ -16,8 +16,8 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
 
-#: The aliases of the rows and of the bodies' effects; the worker's is "default" for these.
-ROWS, EFFECTS = "tasks", "effects"
+#: The aliases of the rows and of the bodies' effects; the latter are in the worker's "default".
+ROWS, EFFECTS = "rows", "effects"
 TIMEOUT = 30
 
 
@@ -28,11 +28,11 @@ def app(
     postgres_server: PostgresServer,
     django_db_blocker: Any,
 ) -> Iterator[Celery]:
-    redis_server.flush()
     rows, effects = (postgres_server.django(postgres_server.create_database()) for _ in range(2))
     project = Project.on_redis(
         tmp_path_factory.mktemp("elsewhere"),
         redis_server,
+        config={"prefix": "elsewhere"},  # a worker of the folder's may be there still
         DATABASES={"default": effects, ROWS: rows},
         CQ={"DATABASE": ROWS},
         CELERY_RESULT_BACKEND="cq",
