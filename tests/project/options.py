@@ -22,10 +22,9 @@ def is_routed(task: Any) -> str:
     return str(task.queue)
 
 
-@task(soft_time_limit=1)
+@task(soft_time_limit=1, atomic=False)
 def is_warned(task: Any) -> str:
     """Go on until the soft limit, and return."""
-    write_effect(task.id)
     try:
         wait_for(NEVER)
     except SoftTimeLimitExceeded:
@@ -33,8 +32,14 @@ def is_warned(task: Any) -> str:
     return "not warned"
 
 
-@task(time_limit=1)
+@task(time_limit=1, atomic=False)
 def is_stopped(task: Any) -> None:
+    """Go on until the limit."""
+    wait_for(NEVER)
+
+
+@task(time_limit=1)
+def is_undone(task: Any) -> None:
     """Write an effect, and go on until the limit."""
     write_effect(task.id)
     wait_for(NEVER)
