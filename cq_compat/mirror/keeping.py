@@ -111,9 +111,14 @@ class KeepingMirror(PublishingMirror):
         return [Due(*row) for row in rows]
 
     def begin_epoch(self, broker: str, epoch: str) -> bool:
-        """Note from when on a layer keeps what is sent; tell whether its epoch was another one."""
-        changed = self.connection.execute(
-            f"UPDATE cq_layer SET epoch = %s, epoch_since = {self.now} "
+        """Note from when on a layer keeps what is sent; tell whether its epoch was another one.
+
+        Of the first epoch that is noted nobody knows when it began: what was sent before may be
+        there as well.
+        """
+        since = f"CASE WHEN epoch = '' THEN NULL ELSE {self.now} END"
+        changed = self.connection.execute(  # in this order: MySQL reads what it has just set
+            f"UPDATE cq_layer SET epoch_since = {since}, epoch = %s "
             "WHERE broker = %s AND epoch <> %s",
             [epoch, broker, epoch],
         )

@@ -127,3 +127,17 @@ def test_what_is_noted_after_the_loss_is_found_at_the_next_look(
     keeping.mark_sent([(made.id, 0)], ago=60)
 
     wait_until(lambda: watch.run_once() or is_lost(made.id))
+
+
+def test_the_first_epoch_that_is_noted_is_no_loss(keeping: KeepingMirror, connection: Any) -> None:
+    Layer.objects.create(broker=BROKER)
+    layer: Any = Epochs()
+    watch = EpochWatch(BROKER, layer, connection, Ringing(BROKER, layer, connection))
+    before = sent(keeping, 60)
+
+    watch.run_once()
+    assert not is_lost(before)
+
+    layer.name = "second"
+    watch.run_once()
+    assert is_lost(before)
