@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import django
 from celery import current_app
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections
@@ -62,6 +63,19 @@ def _check_kind(connection: Any) -> Iterator[CheckMessage]:
             hint="Give it a file as NAME, or set CELERY_TASK_ALWAYS_EAGER in tests.",
             id="cq.W006",
         )
+    if connection.vendor == "mysql" and _charset(connection.settings_dict["OPTIONS"]) != "utf8mb4":
+        yield Warning(
+            f"The connections to the database {connection.alias!r} have not all of Unicode: a task "
+            "with an emoji in its arguments cannot be published.",
+            hint='Add "charset": "utf8mb4" to its OPTIONS.',
+            id="cq.W011",
+        )
+
+
+def _charset(options: dict[str, Any]) -> Any:
+    if "read_default_file" in options:  # which may name it
+        return "utf8mb4"
+    return options.get("charset", "utf8mb4" if django.VERSION >= (5, 2) else "utf8mb3")
 
 
 def _check_rows(connection: Any) -> Iterator[CheckMessage]:

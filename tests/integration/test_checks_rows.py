@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from celery import Celery, current_app
 from django.core.checks import CheckMessage, run_checks
@@ -116,6 +117,21 @@ def test_a_kind_of_database_that_has_no_dialect(file: str, settings: Any) -> Non
         found = one(check_database(None))
     assert found.id == "cq.E006"
     assert "PostgreSQL" in found.msg
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ({"charset": "utf8mb4"}, []),
+        ({"charset": "utf8"}, ["cq.W011"]),
+        ({}, [] if django.VERSION >= (5, 2) else ["cq.W011"]),
+        ({"read_default_file": "my.cnf"}, []),
+    ],
+    ids=str,
+)
+def test_the_character_set_of_mysql(file: str, options: dict[str, str], ids: list[str]) -> None:
+    with declared(dolphins={"ENGINE": "django.db.backends.mysql", "OPTIONS": options}):
+        assert [message.id for message in check_database(None)] == ids
 
 
 def test_missing_tables_are_asked_for_on_demand(file: str) -> None:
