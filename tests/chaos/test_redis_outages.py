@@ -14,10 +14,11 @@ from tests.servers.waiting import wait_until
 
 pytestmark = pytest.mark.chaos
 
-RESTARTS = 50
-#: Seconds of a long absence: several pauses between attempts to reconnect, a minute if CQ_CHAOS is
-#: "full".
-ABSENCE = 60.0 if os.environ.get("CQ_CHAOS") == "full" else 8.0
+#: Whether everything is tried as often, and as long, as it may happen; it takes some minutes more.
+FULL = os.environ.get("CQ_CHAOS") == "full"
+RESTARTS = 50 if FULL else 20
+#: Seconds of a long absence: several pauses between attempts to reconnect at least.
+ABSENCE = 60.0 if FULL else 8.0
 
 
 def progress(load: Load, count: int = 5) -> None:
