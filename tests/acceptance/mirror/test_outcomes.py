@@ -136,14 +136,15 @@ def test_a_task_that_is_terminated(stage: Stage, processes: CeleryWorker) -> Non
     assert "terminated" in (stage.wait(slow.id, "REVOKED").encoded_result or "")
 
 
-def test_what_was_seen_last_is_written_at_the_end(stage: Stage, processes: CeleryWorker) -> None:
-    ids = [send(stage.app, "add", 1, 1, queue="processes").id for _ in range(200)]
-    wait_until(lambda: len(set(SUCCEEDED.findall(processes.log)) & set(ids)) == 200, DEADLINE)
+def test_what_was_seen_last_is_written_at_the_end(stage: Stage) -> None:
+    with stage.project.worker("-c", "2", "-Q", "last") as worker:
+        ids = [send(stage.app, "add", 1, 1, queue="last").id for _ in range(200)]
+        wait_until(lambda: len(set(SUCCEEDED.findall(worker.log)) & set(ids)) == 200, DEADLINE)
 
-    assert processes.terminate() == 0
+        assert worker.terminate() == 0
 
     stage.wait_all(ids, "SUCCESS")
-    assert processes.nodename not in stage.workers()
+    assert worker.nodename not in stage.workers()
 
 
 def test_what_bodies_say_is_kept(stage: Stage, worker: CeleryWorker) -> None:
