@@ -141,14 +141,11 @@ class BatchWriter(Generic[Item]):
     # The thread
 
     def _start(self) -> bool:
-        if self._thread is not None:
-            return True
-        thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        if not start(thread):
-            return False
-        self._thread = thread
-        at_exit(self._at_exit)
-        return True
+        if self._thread is None:
+            self._thread = start(self._run, self.name)
+            if self._thread is not None:
+                at_exit(self._at_exit)
+        return self._thread is not None
 
     def _at_exit(self) -> None:
         if not self.flush(EXIT_TIMEOUT):

@@ -78,7 +78,7 @@ class Outbox:
         with self._changed:
             if len(self._waiting) >= LIMIT:
                 return "TooMany"
-            if self._thread is None and not self._start():
+            if not self._start():
                 return "TooLate"
             self._waiting.append(waiting)
             self._changed.notify_all()
@@ -98,12 +98,11 @@ class Outbox:
         return not (self._waiting or self._sent or self._busy)
 
     def _start(self) -> bool:
-        thread = threading.Thread(target=self._run, name="cq-outbox", daemon=True)
-        if not start(thread):
-            return False
-        self._thread = thread
-        at_exit(self._at_exit, priority=30)
-        return True
+        if self._thread is None:
+            self._thread = start(self._run, "cq-outbox")
+            if self._thread is not None:
+                at_exit(self._at_exit, priority=30)
+        return self._thread is not None
 
     def _at_exit(self) -> None:
         self.flush(EXIT_TIMEOUT)

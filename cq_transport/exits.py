@@ -19,12 +19,13 @@ def at_exit(function: Callable[[], None], priority: int = 10) -> None:
     billiard_util.Finalize(None, function, exitpriority=priority)
 
 
-def start(thread: threading.Thread) -> bool:
-    """Start a thread; tell whether it could be. None can at the end of a process, from Python 3.12
-    on.
+def start(run: Callable[[], None], name: str) -> threading.Thread | None:
+    """Call ``run`` in a thread that no process waits for; return ``None`` if none starts any more,
+    as at the end of a process from Python 3.12 on.
     """
+    thread = threading.Thread(target=run, name=name, daemon=True)
     try:
         thread.start()
     except RuntimeError:
-        return False
-    return True
+        return None
+    return thread

@@ -26,8 +26,6 @@ class Renewal:
         if not aside:
             self._renew()
         elif self._thread is None or not self._thread.is_alive():
-            thread = threading.Thread(target=self._renew, name="cq-renewal", daemon=True)
-            if start(thread):
-                self._thread = thread
-            else:
+            self._thread = start(self._renew, "cq-renewal")
+            if self._thread is None:
                 self._renew()

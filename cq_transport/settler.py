@@ -73,9 +73,7 @@ class Settler:
         return sum(unsettled.unsettled for unsettled in self._active)
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="cq-settler", daemon=True)
-        if start(thread):
-            self._thread = thread
+        self._thread = start(self._run, "cq-settler")
         at_exit(self._at_exit)  # where no thread starts any more, it does all
 
     def _run(self) -> None:
