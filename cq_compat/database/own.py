@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from django.db import DatabaseError, connections
 from django.db.utils import load_backend
 
 from cq_compat.database.connection import LOST, Row, alias
-from cq_transport.forks import reset_in_children
+from cq_transport.forks import hold_in_forks, reset_in_children
 
 #: Most seconds that a fork waits for a thread that uses a connection.
 FORK_PATIENCE = 5.0
@@ -27,6 +26,7 @@ class OwnConnection:
         self._begin()
         _all.add(self)
         reset_in_children(self)
+        hold_in_forks(self)
 
     def _begin(self) -> None:
         self._lock = threading.RLock()
@@ -45,7 +45,11 @@ class OwnConnection:
         self._begin()
 
     def hold_for_fork(self) -> bool:
-        """Keep other threads off until ``release`` if this is SQLite; tell whether that is so."""
+        """Keep other threads off until ``release`` if this is SQLite; tell whether that is so.
+
+        A child has a copy of the locks that SQLite's library has noted for its process: what
+        another thread writes just now would be locked in the child for ever.
+        """
         connection = self._connection
         is_sqlite = connection is not None and connection.vendor == "sqlite"
         return is_sqlite and self._lock.acquire(timeout=FORK_PATIENCE)
@@ -204,20 +208,5 @@ def close_all() -> None:
         connection.close()
 
 
-def _before_fork() -> None:
-    # A child has a copy of the locks that SQLite's library has noted for its process: what another
-    # thread writes just now would be locked in the child for ever.
-    _forking.held = [found for found in list(_all) if found.hold_for_fork()]
-
-
-def _after_fork_in_parent() -> None:
-    for connection in _forking.held:
-        connection.release()
-
-
 _all: WeakSet[OwnConnection] = WeakSet()
-_forking = threading.local()
 _inherited: list[Any] = []
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
