@@ -76,12 +76,8 @@ class GroupsBackend(BaseBackend):  # type: ignore[misc]
 
 
 def _look_at_parent(parent_id: str | None) -> None:
-    # A chord that has failed has no body whose end would end the parent of its parts.
-    if parent_id is not None:
-        own_connection().on_commit(partial(_complete, parent_id))
-
-
-def _complete(parent_id: str) -> None:
     from cq_compat.native.following import complete_after
 
-    complete_after(parent_id)
+    # A chord that has failed has no body whose end would end the parent of its parts.
+    if parent_id is not None:
+        own_connection().on_commit(partial(complete_after, parent_id))
