@@ -32,6 +32,9 @@ LOGGING: dict[str, Any] = {
     "loggers": {LOGGER: {"handlers": ["task"]}},
 }
 
+#: For what cannot be on SQLite, where a body has the only transaction that may write.
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True, scope="package")
+
 
 @pytest.fixture(scope="package", params=["postgresql", "sqlite"])
 def database(

@@ -14,7 +14,7 @@ from django.db import connections, transaction
 
 from cq_compat import current_task
 from cq_compat.models import Task
-from tests.acceptance.native.conftest import ALIAS
+from tests.acceptance.native.conftest import ALIAS, on_postgresql
 from tests.project import native
 from tests.project.tasks import add, echo, total
 from tests.servers.project import Project
@@ -104,15 +104,10 @@ def test_a_process_that_dies_right_after_the_commit(
     assert task.deaths <= kills()  # that of its own process is none: the task had ended
 
 
+@on_postgresql
 def test_a_body_that_has_lost_its_task_has_no_effect(
-    app: Celery,
-    project: Project,
-    database: dict[str, Any],
-    effects: Callable[[str], int],
-    gate: Path,
+    app: Celery, project: Project, effects: Callable[[str], int], gate: Path
 ) -> None:
-    if "sqlite" in database["ENGINE"]:
-        return  # nobody takes a task while a body has the only transaction that may write
     callback = native.calc_a.s()
     task = native.has_effect.apply_async((str(gate),), link=callback)
     project.wait_recorded([task.id], "start")
@@ -205,16 +200,10 @@ def test_a_process_that_dies_right_after_its_replacement(
 
 
 @pytest.mark.parametrize("way", native.REPLACEMENTS)
+@on_postgresql
 def test_a_body_that_has_lost_its_task_is_not_replaced(
-    app: Celery,
-    project: Project,
-    database: dict[str, Any],
-    effects: Callable[[str], int],
-    gate: Path,
-    way: str,
+    app: Celery, project: Project, effects: Callable[[str], int], gate: Path, way: str
 ) -> None:
-    if "sqlite" in database["ENGINE"]:
-        return  # nobody takes a task while a body has the only transaction that may write
     task = native.is_replaced.delay(way, str(gate))
     project.wait_recorded([task.id], "start")
     task.revoke()

@@ -128,7 +128,6 @@ def project(
     return Project.on_redis(
         tmp_path_factory.mktemp("upgrade"),
         redis_server,
-        config={"prefix": "upgrade"},  # a worker of the folder's may be there still
         INSTALLED_APPS=APPS,
         DATABASES={"default": database},
         TIME_ZONE="Europe/Berlin",
