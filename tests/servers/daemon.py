@@ -9,13 +9,14 @@ import time
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from tests.servers.errors import ServerError
+from tests.servers.forked import ROOT, Forked
 from tests.servers.lifetime import die_with_parent
 
 DaemonT = TypeVar("DaemonT", bound="Daemon")
-ROOT = Path(__file__).resolve().parents[2]  # of the source tree, from where `tests` is importable
+Process: TypeAlias = "subprocess.Popen[bytes] | Forked"
 
 
 class Daemon:
@@ -29,8 +30,8 @@ class Daemon:
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"cq-{self.name}-"))
-        self.process: subprocess.Popen[bytes] | None = None
-        self._live: list[subprocess.Popen[bytes]] = []
+        self.process: Process | None = None
+        self._live: list[Process] = []
         self._cleanup = weakref.finalize(self, _clean, self._live, self.directory, os.getpid())
 
     def command(self) -> list[str]:
@@ -78,16 +79,20 @@ class Daemon:
     def launch(self) -> None:
         """Start the process and return at once."""
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C at the terminal is for the parent alone
-                preexec_fn=die_with_parent(self.orphan_signal),
-                **self.popen_options(),
-            )
+            self.process = self.spawn(log)
         self._live[:] = [self.process]
+
+    def spawn(self, log: BinaryIO) -> Process:
+        """Start the process, which is to print to `log`."""
+        return subprocess.Popen(
+            self.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C at the terminal is for the parent alone
+            preexec_fn=die_with_parent(self.orphan_signal),
+            **self.popen_options(),
+        )
 
     def wait_ready(self) -> None:
         """Return when the server answers. Raises: ServerError with its log."""
@@ -162,7 +167,7 @@ class Daemon:
         self.close()
 
 
-def _clean(live: list[subprocess.Popen[bytes]], directory: Path, owner: int) -> None:
+def _clean(live: list[Process], directory: Path, owner: int) -> None:
     if os.getpid() != owner:  # a forked child must not end its parent's servers
         return
     for process in live:
@@ -170,7 +175,7 @@ def _clean(live: list[subprocess.Popen[bytes]], directory: Path, owner: int) -> 
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: Process) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)  # it leads the group that launch() gave it
         process.wait()

@@ -11,7 +11,7 @@ import pymysql
 from django.db import connections
 from django.test import override_settings
 
-from cq_compat.database import own_connection
+from cq_compat.database import close_all
 from cq_compat.ledger import ledger
 from cq_transport import current_ledger, use_ledger
 
@@ -42,12 +42,12 @@ def declared(**entries: dict[str, Any]) -> Iterator[None]:
         connections.settings[alias] = known[alias]
     try:
         with override_settings(INSTALLED_APPS=["cq_compat"], CQ={"DATABASE": next(iter(entries))}):
-            own_connection().close()  # it may be to the database of a longer block around this one
+            close_all()  # they may be to the database of a longer block around this one
             use_ledger(ledger)
             yield
     finally:
         use_ledger(before)
-        own_connection().close()
+        close_all()
         for alias in entries:
             connections[alias].close()
             del connections[alias]

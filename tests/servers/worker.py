@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from typing import BinaryIO
 
 import psutil
 
-from tests.servers.daemon import Daemon
+from tests.servers.daemon import Daemon, Process
+from tests.servers.forked import Forked, may_fork
 from tests.servers.waiting import wait_until
 
 
@@ -40,10 +42,21 @@ class CeleryProcess(Daemon):
         self._launched_at = 0  # where in the log the present process begins
 
     def command(self) -> list[str]:
-        return [sys.executable, "-u", "-m", "celery", "-A", self.app, *self.arguments]
+        return [sys.executable, "-u", "-m", "celery", *self._options]
 
     def popen_options(self) -> dict[str, object]:
         return {**super().popen_options(), "env": {**os.environ, **self.env}}
+
+    def spawn(self, log: BinaryIO) -> Process:
+        if not may_fork(self.arguments, self.popen_options()):
+            return super().spawn(log)
+        with open(os.devnull, "rb") as nothing:
+            files = (nothing, log, log)
+            return Forked("celery", self._options, {**os.environ, **self.env}, files)
+
+    @property
+    def _options(self) -> list[str]:
+        return ["-A", self.app, *self.arguments]
 
     def launch(self) -> None:
         self._launched_at = len(self.log)

@@ -181,7 +181,7 @@ def test_what_keepers_do_is_told(
     lease: Lease,
     connection: OwnConnection,
 ) -> None:
-    Layer.objects.create(broker=BROKER)
+    Layer.objects.create(broker=BROKER, epoch="an earlier one")
     sent_before, later = record(), record(eta="2020-01-01T00:00:00+00:00")
     keeping.record(sent_before, sent=True)
     keeping.record(later)

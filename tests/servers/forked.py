@@ -1,0 +1,162 @@
+"""Processes of `python -m`, forked from one that has done the imports; see `forkserver`."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from tests.servers.errors import ServerError
+
+#: Of the source tree, from where `tests` is importable.
+ROOT = Path(__file__).resolve().parents[2]
+#: Pools that replace parts of the standard library before anything else is imported.
+PATCHING = {"gevent", "eventlet"}
+#: Set to 0, every process is started anew.
+SWITCH = "CQ_TEST_FORK"
+
+
+class Forked:
+    """A process that has been forked; it is asked after as a `subprocess.Popen` is.
+
+    Args:
+        module: what `python -m` is to run.
+        arguments: of the module.
+        env: the whole environment.
+        files: its standard input, output and error; files of the operating system.
+        session: whether it leads a session, and so a process group, of its own.
+
+    Raises:
+        ServerError: there is no process to fork from.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        files: tuple[IO[Any], IO[Any], IO[Any]],
+        *,
+        session: bool = True,
+    ) -> None:
+        self.args = [sys.executable, "-m", module, *arguments]
+        self.returncode: int | None = None
+        self._line, told = socket.socketpair()
+        self._asking = threading.Lock()
+        request = {"module": module, "arguments": list(arguments), "env": dict(env)}
+        with told:
+            numbers = [file.fileno() for file in files]
+            _server().ask({**request, "session": session}, [*numbers, told.fileno()])
+        self._told = self._line.makefile("rb", buffering=0)
+        if (pid := self._read()) is None:
+            raise ServerError("the server of forks has ended")
+        self.pid = pid
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while the process goes on."""
+        return self._look(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code. Raises: TimeoutExpired."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (code := self._look(1)) is None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return code
+
+    def kill(self) -> None:
+        """End the process as a crash would, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, 9)
+
+    def _look(self, patience: float) -> int | None:
+        with self._asking:
+            if self.returncode is None and select.select([self._line], [], [], patience)[0]:
+                code = self._read()
+                self.returncode = -9 if code is None else code  # it dies with its server
+                self._told.close()
+                self._line.close()
+            return self.returncode
+
+    def _read(self) -> int | None:
+        line = self._told.readline()
+        return int(line) if line else None
+
+
+def run(
+    module: str, arguments: Sequence[str], env: Mapping[str, str], text: str, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a module to its end and return what it printed. Raises: TimeoutExpired."""
+    with ExitStack() as stack:
+        given, out, err = (stack.enter_context(TemporaryFile("w+")) for _ in range(3))
+        given.write(text)
+        given.seek(0)
+        process = Forked(module, arguments, env, (given, out, err), session=False)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(process.args, code, out.read(), err.read())
+
+
+def may_fork(arguments: Sequence[str], options: Mapping[str, Any]) -> bool:
+    """Tell whether a process, started with such options of `subprocess`, would be the same if it
+    were forked.
+    """
+    return (
+        os.environ.get(SWITCH) != "0"
+        and options["cwd"] == ROOT
+        and not PATCHING & set(arguments)
+        and all(
+            os.environ.get(name) == value
+            for name, value in options["env"].items()
+            if name.startswith("PYTHON")
+        )
+    )
+
+
+def _of_python(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith("PYTHON")}
+
+
+class _Server:
+    """The one process that this one forks from."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._orders, given = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with given:
+            # It ends when the other end is gone, not with the thread that happens to start it.
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "tests.servers.forkserver"],
+                stdin=given,
+                stdout=subprocess.DEVNULL,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+
+    def ask(self, request: dict[str, Any], files: list[int]) -> None:
+        socket.send_fds(self._orders, [json.dumps(request).encode()], files)
+
+
+_starting = threading.Lock()
+_servers: list[_Server] = []
+
+
+def _server() -> _Server:
+    with _starting:
+        if not _servers or _servers[-1].owner != os.getpid():
+            _servers[:] = [_Server()]
+        return _servers[0]
