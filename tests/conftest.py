@@ -9,6 +9,7 @@ import pytest
 
 from tests.servers.daemon import Daemon
 from tests.servers.errors import ServerError
+from tests.servers.forked import SWITCH
 from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
@@ -105,6 +106,14 @@ def project(tmp_path: Path, layers: dict[str, dict[str, Any]], clean_redis: Redi
         CELERY_BROKER_URL="channels://",
         CELERY_RESULT_BACKEND=clean_redis.url,
     )
+
+
+@pytest.fixture(scope="module")
+def started_anew() -> Iterator[None]:
+    """Start each process of a project as its users do, and fork none from `forkserver`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SWITCH, "0")
+        yield
 
 
 def _serve(make: Callable[[], DaemonT]) -> Iterator[DaemonT]:

@@ -10,6 +10,8 @@ from tests.acceptance.tasks import PACKAGE, TIMEOUT, call, send, task
 from tests.servers.project import Project
 from tests.servers.worker import CeleryWorker
 
+pytestmark = pytest.mark.usefixtures("started_anew")
+
 POOLS = {
     "prefork": ("--pool=prefork", "-c", "2"),
     "solo": ("--pool=solo",),

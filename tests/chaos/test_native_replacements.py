@@ -37,6 +37,8 @@ def test_a_worker_dies_between_the_commit_and_the_send(stage: Stage, way: str) -
     kill_group(victim)  # what is left of it
     stage.worker(QUEUE)
 
+    # Until the last of what runs in its place has its id, it has given way and nothing more.
+    wait_until(lambda: stage.states([task_id]) != ["IGNORED"], 60, "the last part to be published")
     stage.wait_finished()
     assert stage.states([task_id]) == ["SUCCESS"]
     [(result,)] = stage.fetch("SELECT result FROM cq_task WHERE id = %s", task_id)

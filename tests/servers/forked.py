@@ -21,7 +21,7 @@ from tests.servers.errors import ServerError
 #: Of the source tree, from where `tests` is importable.
 ROOT = Path(__file__).resolve().parents[2]
 #: Pools that replace parts of the standard library before anything else is imported.
-PATCHING = {"gevent", "eventlet"}
+PATCHING = ("gevent", "eventlet")
 #: Set to 0, every process is started anew.
 SWITCH = "CQ_TEST_FORK"
 
@@ -118,7 +118,7 @@ def may_fork(arguments: Sequence[str], options: Mapping[str, Any]) -> bool:
     return (
         os.environ.get(SWITCH) != "0"
         and options["cwd"] == ROOT
-        and not PATCHING & set(arguments)
+        and not any(argument.endswith(PATCHING) for argument in arguments)
         and all(
             os.environ.get(name) == value
             for name, value in options["env"].items()

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from tests.servers.lifetime import die_with_parent
 
-#: What is the same in every process of a test project, and asks for no settings.
+#: What is the same in every process of a test project, and asks for no settings. Nothing of ours:
+#: what it does at the end of a process, it does for the process that has imported it.
 PRELOADED = (
     *("celery.bin.celery", "celery.apps.worker", "celery.apps.beat", "celery.worker.consumer"),
     *("celery.concurrency.prefork", "celery.concurrency.solo", "celery.concurrency.thread"),
@@ -32,7 +33,6 @@ PRELOADED = (
     *("django.db.backends.postgresql.psycopg_any", "django.db.migrations.executor"),
     *("django.core.management.commands.migrate", "django.core.cache", "django.template.base"),
     *("channels.layers", "channels_redis.core", "redis.asyncio", "redis.sentinel"),
-    *("cq_transport.transport", "cq_transport.layers.redis", "cq_transport.layers.public"),
 )
 #: Most bytes of a request: a command line and an environment.
 REQUEST = 1 << 18
