@@ -6,6 +6,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: The kinds of tests, those with the longest cases first, so that none of these begins last.
 ORDER = ("chaos", "acceptance", "integration", "browser", "conformance", "unit")
+#: Modules of other folders that take as long as the longest of these.
+LONG = ("test_postgres_faults", "test_names", "test_protocol_model")
 #: Modules whose cases share nothing.
 LOOSE = ("guide/test_pages", "test_competing", "test_demo", "acceptance/test_layers")
 #: Modules whose cases share a worker of each pool.
@@ -15,7 +17,8 @@ POOL = re.compile(r"\[(prefork|solo|threads|gevent|eventlet)\b")
 
 def begins(nodeid: str) -> int:
     """Return the place of a test among those that are run at once: the lower begin earlier."""
-    return ORDER.index(nodeid.split("/")[1])
+    module = nodeid.partition(".py::")[0]
+    return 0 if module.endswith(LONG) else ORDER.index(nodeid.split("/")[1])
 
 
 def together(nodeid: str) -> str:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.tasks import send
+from tests.extent import extent
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 
-COUNTS = {1: 2_000, 2: 4_000, 4: 6_000, 8: 20_000}  # tasks, by the number of worker processes
+#: Tasks, by the number of worker processes.
+COUNTS = extent({1: 1_000, 2: 2_000, 4: 4_000, 8: 6_000}, dict.fromkeys((1, 2, 4, 8), 20_000))
 
 
 @pytest.mark.parametrize("processes", COUNTS)

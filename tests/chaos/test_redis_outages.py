@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from time import monotonic
 
 import pytest
 
 from tests.chaos.load import Load
+from tests.extent import extent
 from tests.servers.proxy import Proxy
 from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 
 pytestmark = pytest.mark.chaos
 
-#: Whether everything is tried as often, and as long, as it may happen; it takes some minutes more.
-FULL = os.environ.get("CQ_CHAOS") == "full"
-RESTARTS = 50 if FULL else 20
+RESTARTS = extent(10, 50)
+CUTS = extent(20, 50)
 #: Seconds of a long absence: several pauses between attempts to reconnect at least.
-ABSENCE = 60.0 if FULL else 8.0
+ABSENCE = extent(8.0, 60.0)
 
 
 def progress(load: Load, count: int = 5) -> None:
@@ -40,7 +39,7 @@ def test_restarts_under_load(load: Load, server: RedisServer) -> None:
 
 def test_killed_connections_under_load(load: Load, server: RedisServer) -> None:
     with load.publishing():
-        for _ in range(50):
+        for _ in range(CUTS):
             server.kill_clients()
             progress(load, 1)
     load.prove_consumption()

@@ -14,6 +14,7 @@ from kombu import Connection, Consumer, Producer, Queue
 from kombu.asynchronous.hub import Hub
 
 import cq_transport
+from tests.extent import extent
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.servers.waiting import wait_until
@@ -123,8 +124,8 @@ def fault(request: Any, postgres_server: PostgresServer, proxy: Proxy) -> Fault:
         assert len(cuts) > 5, "hardly an answer was lost"
 
     if request.param == "lost answers":
-        return Fault(lost_answers, range(500), progress)
-    return Fault(ended_sessions, range(1000), progress)
+        return Fault(lost_answers, range(extent(200, 500)), progress)
+    return Fault(ended_sessions, range(extent(400, 1000)), progress)
 
 
 @contextmanager

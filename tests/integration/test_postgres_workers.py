@@ -14,6 +14,7 @@ from django.conf import settings
 from django.test import override_settings
 
 import cq_transport
+from tests.extent import extent
 from tests.integration.fleet import (
     NODES,
     NOTE,
@@ -32,7 +33,7 @@ from tests.servers.waiting import wait_until
 pytestmark = pytest.mark.integration
 
 LAYER_APP = "channels_postgres"
-MANY = 1_000
+MANY = extent(500, 1_000)
 
 
 @pytest.fixture(scope="module")

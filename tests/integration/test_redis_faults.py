@@ -13,12 +13,13 @@ from kombu import Connection, Consumer, Producer, Queue
 from kombu.asynchronous.hub import Hub
 
 import cq_transport
+from tests.extent import extent
 from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
-COUNT = 10_000
+COUNT = extent(3_000, 10_000)
 
 
 @pytest.fixture(autouse=True)

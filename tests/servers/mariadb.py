@@ -55,7 +55,8 @@ class MariaDBServer(Daemon):
             "PASSWORD": "",
             "HOST": "127.0.0.1",
             "PORT": self.port,
-            "OPTIONS": {"charset": "utf8mb4"},  # which Django's own connections have from 5.2 on
+            # The character set that Django's own connections have from 5.2 on.
+            "OPTIONS": {"charset": "utf8mb4", "ssl_disabled": True},
         }
 
     def command(self) -> list[str]:
@@ -97,7 +98,12 @@ class MariaDBServer(Daemon):
 
     def _connect(self) -> "pymysql.Connection[Any]":
         return pymysql.connect(
-            host="127.0.0.1", port=self.port, user=SUPERUSER, connect_timeout=2, autocommit=True
+            host="127.0.0.1",
+            port=self.port,
+            user=SUPERUSER,
+            connect_timeout=2,
+            autocommit=True,
+            ssl_disabled=True,
         )
 
     def _initialise(self) -> None:
