@@ -18,8 +18,6 @@ from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 from tests.servers.worker import CeleryWorker
 
-pytestmark = pytest.mark.usefixtures("started_anew")
-
 NAME = "commanded@test"
 TO_IT = ("-d", NAME, "-t", "20")
 INSPECTIONS = {

@@ -13,9 +13,10 @@ import sys
 import django
 from kombu.exceptions import OperationalError
 
+from tests.extent import extent
 from tests.project.tasks import note
 
-PAUSE = 0.005  # seconds between two tasks
+PAUSE = extent(0.02, 0.005)  # seconds between two tasks
 
 
 def main(accepted: str, *queues: str) -> None:

@@ -38,7 +38,7 @@ def run_load(stage: Stage, count: int, timeout: float = 600.0) -> Report:
     report = Report()
     for number in range(2):
         stage.worker("celery", name=f"load-{number}")
-    with Stream(stage, processes=PROCESSES, count=count // PROCESSES) as stream:
+    with Stream(stage, processes=PROCESSES, count=count // PROCESSES, pause=0.005) as stream:
         next_loss, next_death = monotonic() + LOSS, monotonic() + DEATH
         while stream.is_running:
             due = min(next_loss, next_death)

@@ -15,10 +15,13 @@ from types import TracebackType
 from uuid import uuid4
 
 from tests.chaos.stage import DEADLINE, Stage
+from tests.extent import extent
 from tests.servers.daemon import ROOT
 from tests.servers.lifetime import die_with_parent
 from tests.servers.waiting import wait_until
 
+#: Seconds between two tasks of a process.
+PAUSE = extent(0.02, 0.005)
 _numbers = itertools.count(1)
 
 
@@ -32,7 +35,12 @@ class Stream:
     """
 
     def __init__(
-        self, stage: Stage, *, processes: int = 1, count: int = 100_000, pause: float = 0.005
+        self,
+        stage: Stage,
+        *,
+        processes: int = 1,
+        count: int = 100_000,
+        pause: float = PAUSE,
     ) -> None:
         self._stage = stage
         self._processes: list[subprocess.Popen[bytes]] = []

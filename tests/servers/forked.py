@@ -1,4 +1,4 @@
-"""Processes of `python -m`, forked from one that has done the imports; see `forkserver`."""
+"""Processes of `python`, forked from one that has done the imports; see `forkserver`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ from tests.servers.errors import ServerError
 ROOT = Path(__file__).resolve().parents[2]
 #: Pools that replace parts of the standard library before anything else is imported.
 PATCHING = ("gevent", "eventlet")
+#: How the names of variables begin that the interpreter, or a module that is imported, reads once.
+EARLY = ("PYTHON", "PROMETHEUS")
+#: Which of them a fork heeds.
+HEEDED = ("PYTHONPATH", "PYTHONUNBUFFERED")
 #: Set to 0, every process is started anew.
 SWITCH = "CQ_TEST_FORK"
 
@@ -30,9 +34,8 @@ class Forked:
     """A process that has been forked; it is asked after as a `subprocess.Popen` is.
 
     Args:
-        module: what `python -m` is to run.
-        arguments: of the module.
-        env: the whole environment.
+        arguments: a script, `-m` and a module, or `-c` and code; and what these are given.
+        options: of `subprocess`: the whole environment `env` and the folder `cwd`.
         files: its standard input, output and error; files of the operating system.
         session: whether it leads a session, and so a process group, of its own.
 
@@ -42,21 +45,21 @@ class Forked:
 
     def __init__(
         self,
-        module: str,
         arguments: Sequence[str],
-        env: Mapping[str, str],
+        options: Mapping[str, Any],
         files: tuple[IO[Any], IO[Any], IO[Any]],
         *,
         session: bool = True,
     ) -> None:
-        self.args = [sys.executable, "-m", module, *arguments]
+        self.args = [sys.executable, *arguments]
         self.returncode: int | None = None
         self._line, told = socket.socketpair()
         self._asking = threading.Lock()
-        request = {"module": module, "arguments": list(arguments), "env": dict(env)}
+        env, cwd = dict(options["env"]), str(options["cwd"])
+        request = {"arguments": list(arguments), "env": env, "cwd": cwd, "session": session}
         with told:
             numbers = [file.fileno() for file in files]
-            _server().ask({**request, "session": session}, [*numbers, told.fileno()])
+            _server().ask(request, [*numbers, told.fileno()])
         self._told = self._line.makefile("rb", buffering=0)
         if (pid := self._read()) is None:
             raise ServerError("the server of forks has ended")
@@ -94,14 +97,22 @@ class Forked:
 
 
 def run(
-    module: str, arguments: Sequence[str], env: Mapping[str, str], text: str, timeout: float
+    arguments: Sequence[str],
+    options: Mapping[str, Any],
+    text: str,
+    timeout: float,
+    *,
+    merged: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a module to its end and return what it printed. Raises: TimeoutExpired."""
+    """Run a process to its end and return what it printed, its errors among the rest if `merged`.
+
+    Raises: TimeoutExpired.
+    """
     with ExitStack() as stack:
         given, out, err = (stack.enter_context(TemporaryFile("w+")) for _ in range(3))
         given.write(text)
         given.seek(0)
-        process = Forked(module, arguments, env, (given, out, err), session=False)
+        process = Forked(arguments, options, (given, out, out if merged else err), session=False)
         try:
             code = process.wait(timeout)
         finally:
@@ -117,18 +128,30 @@ def may_fork(arguments: Sequence[str], options: Mapping[str, Any]) -> bool:
     """
     return (
         os.environ.get(SWITCH) != "0"
-        and options["cwd"] == ROOT
-        and not any(argument.endswith(PATCHING) for argument in arguments)
-        and all(
-            os.environ.get(name) == value
-            for name, value in options["env"].items()
-            if name.startswith("PYTHON")
-        )
+        and arguments != []
+        and (arguments[0] in ("-m", "-c") or not arguments[0].startswith("-"))
+        and not any(name in argument for argument in arguments for name in PATCHING)
+        and _early(options["env"]) == _early(os.environ)
     )
 
 
-def _of_python(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith("PYTHON")}
+def arguments_of(command: Sequence[str]) -> list[str]:
+    """Return what the interpreter is given by a command: one of its own, or a script beside it; an
+    empty list if it is another program.
+    """
+    program, beside = Path(command[0]), Path(sys.executable).parent
+    if program.parent != beside:
+        return []
+    if program.name.startswith("python"):
+        return list(command[1:])
+    is_script = program.read_bytes()[:256].partition(b"\n")[0].endswith(b"python")
+    return list(command) if is_script else []
+
+
+def _early(env: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in env.items() if name.startswith(EARLY) and name not in HEEDED
+    }
 
 
 class _Server:

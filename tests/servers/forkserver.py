@@ -1,4 +1,4 @@
-"""A process that has imported what a worker needs, and forks for each `python -m` asked of it.
+"""A process that has imported what a worker needs, and forks for each `python` asked of it.
 
 Most of what a worker costs until it is ready is its imports. A fork has them for nothing; what is
 read from the environment or from the settings is read in the fork. See `forked` for the other side.
@@ -17,6 +17,7 @@ import sys
 import time
 from contextlib import suppress
 from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple
 
 from tests.servers.lifetime import die_with_parent
@@ -41,9 +42,9 @@ REQUEST = 1 << 18
 class Order(NamedTuple):
     """A process that is asked for; it is told of over `line`."""
 
-    module: str
     arguments: list[str]
     env: dict[str, str]
+    cwd: str
     session: bool
     files: list[int]
     line: socket.socket
@@ -54,6 +55,7 @@ class Order(NamedTuple):
             os.setsid()
         os.environ.clear()
         os.environ.update(self.env)
+        os.chdir(self.cwd)
         time.tzset()
         for number, file in enumerate(self.files):
             os.dup2(file, number)
@@ -61,9 +63,20 @@ class Order(NamedTuple):
         self.line.close()
 
     def run(self) -> None:
-        """Do what `python -m` does."""
-        sys.argv = [self.module, *self.arguments]
-        runpy.run_module(self.module, run_name="__main__", alter_sys=True)
+        """Do what the interpreter does with a script, with `-m` and a module, or `-c` and code."""
+        kind, *rest = self.arguments
+        first = {"-m": self.cwd, "-c": ""}.get(kind, os.path.dirname(os.path.abspath(kind)))
+        sys.path[:1] = [first, *filter(None, self.env.get("PYTHONPATH", "").split(os.pathsep))]
+        if kind == "-m":
+            sys.argv = rest
+            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        elif kind == "-c":
+            sys.argv = [kind, *rest[1:]]
+            main = sys.modules["__main__"] = ModuleType("__main__")
+            exec(compile(rest[0], "<string>", "exec"), vars(main))
+        else:
+            sys.argv = self.arguments
+            runpy.run_path(kind, run_name="__main__")
 
 
 class ForkServer:

@@ -98,8 +98,8 @@ class Project:
         self, arguments: Sequence[str], timeout: float, stdin: str
     ) -> "subprocess.CompletedProcess[str]":
         options: dict[str, Any] = {"cwd": ROOT, "env": {**os.environ, **self.env}}
-        if arguments[0] == "-m" and may_fork(arguments, options):
-            return forked.run(arguments[1], arguments[2:], options["env"], stdin, timeout)
+        if may_fork(arguments, options):
+            return forked.run(arguments, options, stdin, timeout)
         return subprocess.run(
             [sys.executable, *arguments],
             input=stdin,

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+#: Seconds between two looks at most.
+MOST = 0.1
 
 
 def wait_until(
@@ -13,15 +15,17 @@ def wait_until(
     what: str | Callable[[], str] = "the condition",
     interval: float = 0.01,
 ) -> T:
-    """Return the first true value of `condition`, asked every `interval` seconds.
+    """Return the first true value of `condition`, asked every `interval` seconds, and less often
+    the longer it lasts: who asks takes the time of who works.
 
     Raises: AssertionError, naming `what`, when `timeout` seconds have passed.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise AssertionError(
                 f"waited {timeout:g} s for {what() if callable(what) else what}, last saw {value!r}"
             )
-        time.sleep(interval)
+        time.sleep(min(interval + waited / 20, MOST) if interval else 0)
     return value

@@ -42,21 +42,21 @@ class CeleryProcess(Daemon):
         self._launched_at = 0  # where in the log the present process begins
 
     def command(self) -> list[str]:
-        return [sys.executable, "-u", "-m", "celery", *self._options]
+        return [sys.executable, "-u", *self._of_python]
 
     def popen_options(self) -> dict[str, object]:
         return {**super().popen_options(), "env": {**os.environ, **self.env}}
 
     def spawn(self, log: BinaryIO) -> Process:
-        if not may_fork(self.arguments, self.popen_options()):
+        options = self.popen_options()
+        if not may_fork(self._of_python, options):
             return super().spawn(log)
         with open(os.devnull, "rb") as nothing:
-            files = (nothing, log, log)
-            return Forked("celery", self._options, {**os.environ, **self.env}, files)
+            return Forked(self._of_python, options, (nothing, log, log))
 
     @property
-    def _options(self) -> list[str]:
-        return ["-A", self.app, *self.arguments]
+    def _of_python(self) -> list[str]:
+        return ["-m", "celery", "-A", self.app, *self.arguments]
 
     def launch(self) -> None:
         self._launched_at = len(self.log)

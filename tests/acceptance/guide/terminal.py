@@ -4,9 +4,11 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from tests.acceptance.guide.console import read_until
-from tests.servers.daemon import Daemon
+from tests.servers.daemon import Daemon, Process
+from tests.servers.forked import Forked, arguments_of, may_fork
 from tests.servers.waiting import wait_until
 
 PATIENCE = 30.0  # seconds until a line must be printed, or an interrupted command must have ended
@@ -38,6 +40,13 @@ class Terminal(Daemon):
 
     def popen_options(self) -> dict[str, object]:
         return {**self._where}
+
+    def spawn(self, log: BinaryIO) -> Process:
+        of_python = arguments_of(self._arguments)
+        if not may_fork(of_python, self._where):
+            return super().spawn(log)
+        with open(os.devnull, "rb") as nothing:
+            return Forked(of_python, self._where, (nothing, log, log))
 
     def expect(self, lines: Sequence[str]) -> None:
         """Wait until the command has printed `lines`, after those that were waited for before."""
