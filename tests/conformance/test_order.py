@@ -7,8 +7,9 @@ from kombu import Connection, Exchange, Queue
 
 from tests.conformance.broker import Broker, publish, send
 from tests.conformance.inbox import Inbox, declare
+from tests.extent import extent
 
-MANY = 1000
+MANY = extent(300, 1_000)
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 7])

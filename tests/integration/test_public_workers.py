@@ -16,6 +16,7 @@ from celery import Celery
 
 import cq_transport
 from tests.conformance.backends import ROOMY, UNKNOWN_LAYER
+from tests.extent import extent
 from tests.integration.fleet import (
     NODES,
     NOTE,
@@ -33,7 +34,7 @@ from tests.servers.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
-MANY = 300
+MANY = extent(100, 300)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.servers.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
-COUNT = extent(3_000, 10_000)
+COUNT = extent(1_500, 10_000)
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,16 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cq_transport.envelope import MESSAGE_TYPE, pack, seal, unpack
 from cq_transport.errors import UndecodableMessage
+from tests.extent import extent
 
 pytestmark = pytest.mark.unit
+
+EXAMPLES = extent(25, 100)
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.uuids()
@@ -40,6 +43,7 @@ def through(envelope: dict[str, Any], dumps: Any, loads: Any) -> dict[str, Any]:
     return unpack(loads(pack(envelope, dumps)))
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.one_of(st.text(), st.binary()), headers)
 def test_msgpack_carries_everything(body: Any, headers: dict[str, Any]) -> None:
     found = through(message(body, headers), msgpack.packb, msgpack.unpackb)
@@ -47,6 +51,7 @@ def test_msgpack_carries_everything(body: Any, headers: dict[str, Any]) -> None:
     assert found["headers"] == headers
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.one_of(st.text(), st.binary()), headers)
 def test_json_carries_everything(body: Any, headers: dict[str, Any]) -> None:
     found = through(message(body, headers), json.dumps, json.loads)

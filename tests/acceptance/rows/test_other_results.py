@@ -32,10 +32,10 @@ def project(
     redis_server: RedisServer,
     postgres_server: PostgresServer,
 ) -> Iterator[Project]:
-    redis_server.flush()
     project = Project.on_redis(
         tmp_path_factory.mktemp("elsewhere"),
         redis_server,
+        config={"prefix": "elsewhere"},  # beside the worker of this folder
         DATABASES={"default": postgres_server.django(postgres_server.create_database())},
         CQ={},
         CELERY_RESULT_BACKEND=redis_server.url,

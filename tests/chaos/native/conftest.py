@@ -25,7 +25,8 @@ from tests.acceptance.native.conftest import (  # noqa: F401
     make_project,
 )
 from tests.chaos.native.disturbance import SETTINGS, Disturbance
-from tests.chaos.native.left_out import LEFT_OUT, SPARED
+from tests.chaos.native.left_out import LEFT_OUT, LONG, SPARED
+from tests.extent import FULL
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
 
@@ -38,13 +39,14 @@ TIMEOUT = 90
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what cannot hold here."""
     here = Path(__file__).parent
-    left = [
-        item
-        for item in items
-        if item.path.is_relative_to(here) and getattr(item, "function", None) in LEFT_OUT
-    ]
+    left = [item for item in items if item.path.is_relative_to(here) and _is_left_out(item)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    is_long = item.path.stem in LONG and "[sqlite" in item.name
+    return getattr(item, "function", None) in LEFT_OUT or (is_long and not FULL)
 
 
 @pytest.fixture(scope="package")

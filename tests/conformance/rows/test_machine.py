@@ -24,9 +24,10 @@ from cq_compat.lease import Lease
 from cq_compat.mirror import Claim, KeepingMirror, Outcome, WorkingMirror
 from cq_compat.models import Task
 from tests.conformance.rows.messages import lose, record, row
+from tests.extent import extent
 
 #: Histories tried on each database; CQ_TEST_EXAMPLES=2000 for a night.
-EXAMPLES = int(os.environ.get("CQ_TEST_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("CQ_TEST_EXAMPLES", extent(10, 30)))
 MAX_DEATHS = 3
 WORKERS = st.integers(0, 1)
 #: How many runs ago a message was published: mostly it is the last one's.
