@@ -20,6 +20,7 @@ from benchmarks.rounds import run_all
 from benchmarks.sides import Link
 from benchmarks.stage import Servers
 from benchmarks.transport import Drain, Idle, Latency, Publish
+from tests.servers.forked import SWITCH
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
@@ -33,6 +34,7 @@ PACKAGES = (
 def main() -> None:
     """Parse the command line, run, and print."""
     options = _parser().parse_args()
+    os.environ[SWITCH] = "0"  # workers as their users start them
     measures = _measures(options)
     with ExitStack() as stack:
         servers = _servers(stack, measures, durable=options.fsync)

@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kombu.log import get_logger
 
+from cq_transport.claiming import Claiming
 from cq_transport.errors import LedgerUnavailable, TransportError
 from cq_transport.layers.base import Delivery, Reader
 from cq_transport.message import Message
@@ -51,6 +53,7 @@ class Inbox:
         self._subscriptions: dict[str, Subscription] = {}
         self._waiting: deque[Delivery] = deque()
         self._unclaimed: list[Delivery] = []
+        self._claiming = Claiming(channel.claim, self._watcher, self._claimed)
         self._next_claim = 0.0
         self._reader: Reader | None = None
         self._changed = False
@@ -98,7 +101,7 @@ class Inbox:
     def room(self) -> int:
         """Return how many more messages may be taken now; negative if there are too many."""
         qos = self._channel.qos
-        taken = len(self._waiting) + len(self._unclaimed)
+        taken = len(self._waiting) + len(self._unclaimed) + len(self._claiming.batch)
         if qos.is_overridden:  # how many it will allow is not known: one at a time
             return (1 if qos.can_consume() else 0) - taken
         return qos.prefetch_count - len(qos) - taken if qos.prefetch_count else UNLIMITED - taken
@@ -109,6 +112,15 @@ class Inbox:
         if self._holding:
             return
         self._claim()
+        self._advance()
+
+    def _claimed(self) -> None:
+        self._end_claim()
+        if not self._holding:
+            self._claim()  # what has gathered meanwhile
+            self._advance()
+
+    def _advance(self) -> None:
         while self._waiting and self.room() < 0:
             self._restore(self._waiting.pop())
         self.pump()
@@ -117,12 +129,16 @@ class Inbox:
 
     # The consumers' side
 
+    def fill(self, eager: bool = False) -> None:
+        """Claim what could not be claimed yet, and let the reader fill the window."""
+        if not self._holding:
+            self._claim()
+        self.pump(eager)
+
     def pump(self, eager: bool = False) -> None:
-        """Let the reader fill the window."""
+        """Let the reader fill the window; a pool's threads say so as well."""
         if self._changed:
             self._start_reading()
-        if self._unclaimed and not self._holding:
-            self._claim()
         if self._reader is not None and self._subscriptions and not self._holding:
             self._reader.pump(eager)
 
@@ -155,7 +171,7 @@ class Inbox:
 
     def turn(self) -> None:
         """Do what is due at each turn of the event loop."""
-        self.pump()
+        self.fill()
         if self._waiting and not self._going_on:
             self.deliver()
 
@@ -170,15 +186,25 @@ class Inbox:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+        self._claiming.close()
 
     def _claim(self) -> None:
-        if monotonic() < self._next_claim:
+        if not self._unclaimed or self._claiming.batch or monotonic() < self._next_claim:
             return
         arrived, self._unclaimed = self._unclaimed, []
+        may_go_on = self._watcher.has_hub and self._channel.ledger.is_durable
+        if not (may_go_on and self._claiming.begin(arrived)):
+            self._take_over(arrived, partial(self._channel.claim, arrived))
+
+    def _end_claim(self) -> None:
+        if self._claiming.batch:
+            self._take_over(self._claiming.batch, self._claiming.end)
+
+    def _take_over(self, arrived: Sequence[Delivery], claim: Callable[[], list[Delivery]]) -> None:
         try:
-            claimed = self._channel.claim(arrived)
+            claimed = claim()
         except LedgerUnavailable as exc:
-            self._unclaimed = arrived
+            self._unclaimed = [*arrived, *self._unclaimed]
             self._next_claim = monotonic() + CLAIM_PAUSE
             logger.warning("%d messages wait to be claimed: %s", len(arrived), exc)
             return
@@ -222,6 +248,7 @@ class Inbox:
             self._hold()
             self._reader.stop()
             self._holding = False
+        self._end_claim()
         self._put_back()
 
     def _hold(self) -> None:

@@ -218,7 +218,7 @@ class Transport(base.Transport):
                 raise TimeoutError("no message came in time")
             waited = True
             for channel in list(self.channels):
-                channel.inbox.pump(eager=True)
+                channel.inbox.fill(eager=True)
             if monotonic() >= self._next_tick:
                 self._next_tick = monotonic() + TICK
                 self._on_tick()
