@@ -9,6 +9,7 @@ leaves under one parent.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import psutil
 import psycopg
 
 from tests.chaos.publisher import Publisher
+from tests.servers.forked import SWITCH
 from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
@@ -123,6 +125,7 @@ def main() -> None:
     parser.add_argument("--flat", action="store_true", help="all leaves under one parent")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
+    os.environ[SWITCH] = "0"  # workers as their users start them
     found: dict[int, list[Run]] = {leaves: [] for leaves in options.leaves}
     with families() as stage:
         stage.run(LEAVES_PER_BRANCH, flat=options.flat)  # the first has connections to make

@@ -53,6 +53,8 @@ class Order(NamedTuple):
         """Make this process, which was forked a moment ago, the one that was asked for."""
         if self.session:
             os.setsid()
+        # Whoever runs the tests in the background has it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.clear()
         os.environ.update(self.env)
         os.chdir(self.cwd)
