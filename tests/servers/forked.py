@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -61,8 +62,8 @@ class Forked:
             numbers = [file.fileno() for file in files]
             _server().ask(request, [*numbers, told.fileno()])
         self._told = self._line.makefile("rb", buffering=0)
-        if (pid := self._read()) is None:
-            raise ServerError("the server of forks has ended")
+        if (pid := self._read("is")) is None:
+            raise ServerError(f"{self.args} could not be forked")
         self.pid = pid
 
     def poll(self) -> int | None:
@@ -80,20 +81,21 @@ class Forked:
     def kill(self) -> None:
         """End the process as a crash would, if it still runs."""
         if self.poll() is None:
-            os.kill(self.pid, 9)
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait()
 
     def _look(self, patience: float) -> int | None:
         with self._asking:
             if self.returncode is None and select.select([self._line], [], [], patience)[0]:
-                code = self._read()
+                code = self._read("ended")
                 self.returncode = -9 if code is None else code  # it dies with its server
                 self._told.close()
                 self._line.close()
             return self.returncode
 
-    def _read(self) -> int | None:
-        line = self._told.readline()
-        return int(line) if line else None
+    def _read(self, word: str) -> int | None:
+        told, _, number = self._told.readline().decode().partition(" ")
+        return int(number) if told == word else None
 
 
 def run(

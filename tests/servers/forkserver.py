@@ -62,6 +62,7 @@ class Order(NamedTuple):
         for number, file in enumerate(self.files):
             os.dup2(file, number)
             os.close(file)
+        self.line.send(b"is %d\n" % os.getpid())
         self.line.close()
 
     def run(self) -> None:
@@ -127,7 +128,6 @@ class ForkServer:
         for file in order.files:
             os.close(file)
         self._going[pid] = order.line
-        order.line.send(b"%d\n" % pid)
         return False
 
     def _leave(self) -> None:
@@ -148,7 +148,7 @@ class ForkServer:
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 with self._going.pop(ended[0]) as line, suppress(BrokenPipeError):
-                    line.send(b"%d\n" % os.waitstatus_to_exitcode(ended[1]))
+                    line.send(b"ended %d\n" % os.waitstatus_to_exitcode(ended[1]))
 
 
 def main() -> Order | None:
