@@ -209,8 +209,12 @@ def spoken(task: Any, count: int) -> list[str]:
     return [*map(str, task.logs), str(task.progress), str(task.progress.percent)]
 
 
-def test_a_task_that_runs_in_place_says_it_in_memory(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+def test_a_task_that_runs_in_place_says_it_in_memory(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A worker that another test has run in this process has set the loggers of tasks up.
+    caplog.set_level(logging.INFO, "celery.task")
+    monkeypatch.setattr(logging.getLogger("celery.task"), "propagate", True)
 
     said = spoken(5)
 
