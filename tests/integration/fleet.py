@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -71,3 +72,29 @@ def wait_for_more(project: Project, before: AbstractSet[str], count: int = 1) ->
     wait_until(
         lambda: len(project.records().keys() - before) >= count, 30, f"{count} more tasks to run"
     )
+
+
+def prove_hand_back(
+    app: Celery, project: Project, fleet: Fleet, gate: Path
+) -> dict[str, list[str]]:
+    """End the workers in the middle of tasks: what they have not begun is in its queue again.
+
+    Return the records of what they have begun, which waits for the file `gate` first.
+    """
+    ids = {name: publish(app, 80, f"{TASKS}.hold", str(gate), queue=name) for name in POOLS}
+    wait_until(lambda: all(project.records().keys() & set(one) for one in ids.values()), 60)
+
+    for worker in fleet.values():
+        worker.signal(signal.SIGTERM)
+    for worker in fleet.values():
+        worker.wait_log("Warm shutdown")
+    gate.touch()
+    assert {name: worker.wait() for name, worker in fleet.items()} == dict.fromkeys(POOLS, 0)
+
+    records, found = project.records(), {}
+    for name, all_ids in ids.items():
+        begun, back = [key for key in all_ids if key in records], taken(app, name)
+        assert back, f"{name} has run everything"
+        assert sorted(begun + back) == sorted(all_ids)
+        found.update({key: records[key] for key in begun})
+    return found

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from tests.servers.errors import ServerError
-from tests.servers.forked import ROOT, Forked
+from tests.servers.forked import ROOT, Forked, start
 from tests.servers.lifetime import die_with_parent
 
 DaemonT = TypeVar("DaemonT", bound="Daemon")
@@ -27,6 +27,7 @@ class Daemon:
     stop_timeout = 10.0  # seconds
     stop_signal = signal.SIGTERM
     orphan_signal = signal.SIGKILL
+    forks = False  # from a process that has done the imports, if it may be
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"cq-{self.name}-"))
@@ -84,6 +85,9 @@ class Daemon:
 
     def spawn(self, log: BinaryIO) -> Process:
         """Start the process, which is to print to `log`."""
+        options = self.popen_options()
+        if self.forks and (forked := start(self.command(), options, log)) is not None:
+            return forked
         return subprocess.Popen(
             self.command(),
             stdin=subprocess.DEVNULL,
@@ -91,7 +95,7 @@ class Daemon:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a Ctrl-C at the terminal is for the parent alone
             preexec_fn=die_with_parent(self.orphan_signal),
-            **self.popen_options(),
+            **options,
         )
 
     def wait_ready(self) -> None:

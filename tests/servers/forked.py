@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from tests.servers.errors import ServerError
 
@@ -98,30 +98,46 @@ class Forked:
         return int(number) if told == word else None
 
 
+def start(command: Sequence[str], options: Mapping[str, Any], log: BinaryIO) -> Forked | None:
+    """Fork what a command would start; None if that would be another process."""
+    arguments = arguments_of(command)
+    if not may_fork(arguments, options):
+        return None
+    with open(os.devnull, "rb") as nothing:
+        return Forked(arguments, options, (nothing, log, log))
+
+
 def run(
-    arguments: Sequence[str],
+    command: Sequence[str],
     options: Mapping[str, Any],
     text: str,
     timeout: float,
     *,
     merged: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a process to its end and return what it printed, its errors among the rest if `merged`.
+    """Run a command to its end, forked if it may be, and return what it printed, its errors among
+    the rest if `merged`.
 
     Raises: TimeoutExpired.
     """
+    arguments = arguments_of(command)
     with ExitStack() as stack:
         given, out, err = (stack.enter_context(TemporaryFile("w+")) for _ in range(3))
         given.write(text)
         given.seek(0)
-        process = Forked(arguments, options, (given, out, out if merged else err), session=False)
-        try:
-            code = process.wait(timeout)
-        finally:
-            process.kill()
+        files = (given, out, out if merged else err)
+        if may_fork(arguments, options):
+            process = Forked(arguments, options, files, session=False)
+            try:
+                code = process.wait(timeout)
+            finally:
+                process.kill()
+        else:
+            streams = dict(zip(("stdin", "stdout", "stderr"), files, strict=True))
+            code = subprocess.run(command, timeout=timeout, **streams, **options).returncode
         out.seek(0)
         err.seek(0)
-        return subprocess.CompletedProcess(process.args, code, out.read(), err.read())
+        return subprocess.CompletedProcess(list(command), code, out.read(), err.read())
 
 
 def may_fork(arguments: Sequence[str], options: Mapping[str, Any]) -> bool:
@@ -139,13 +155,13 @@ def may_fork(arguments: Sequence[str], options: Mapping[str, Any]) -> bool:
 
 def arguments_of(command: Sequence[str]) -> list[str]:
     """Return what the interpreter is given by a command: one of its own, or a script beside it; an
-    empty list if it is another program.
+    empty list if it is another program. A fork does not buffer, as with `-u`.
     """
     program, beside = Path(command[0]), Path(sys.executable).parent
     if program.parent != beside:
         return []
     if program.name.startswith("python"):
-        return list(command[1:])
+        return [word for number, word in enumerate(command[1:]) if (number, word) != (0, "-u")]
     is_script = program.read_bytes()[:256].partition(b"\n")[0].endswith(b"python")
     return list(command) if is_script else []
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from kombu import pools
 from tests.project.tasks import RECORD
 from tests.servers import forked
 from tests.servers.daemon import ROOT
-from tests.servers.forked import may_fork
 from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
 from tests.servers.worker import CeleryProcess, CeleryWorker
@@ -88,26 +87,12 @@ class Project:
         self, *arguments: str, timeout: float = 60, code: int | None = 0, stdin: str = ""
     ) -> "subprocess.CompletedProcess[str]":
         """Run the interpreter in the project's environment; None takes every exit code."""
-        done = self._run(arguments, timeout, stdin)
+        options = {"cwd": ROOT, "env": {**os.environ, **self.env}}
+        done = forked.run([sys.executable, *arguments], options, stdin, timeout)
         assert code is None or done.returncode == code, (
             f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         )
         return done
-
-    def _run(
-        self, arguments: Sequence[str], timeout: float, stdin: str
-    ) -> "subprocess.CompletedProcess[str]":
-        options: dict[str, Any] = {"cwd": ROOT, "env": {**os.environ, **self.env}}
-        if may_fork(arguments, options):
-            return forked.run(arguments, options, stdin, timeout)
-        return subprocess.run(
-            [sys.executable, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            **options,
-        )
 
     def app(self) -> Celery:
         """Return a Celery app in this process, configured as the project's is.

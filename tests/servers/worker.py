@@ -7,12 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO
 
 import psutil
 
-from tests.servers.daemon import Daemon, Process
-from tests.servers.forked import Forked, may_fork
+from tests.servers.daemon import Daemon
 from tests.servers.waiting import wait_until
 
 
@@ -25,6 +23,7 @@ class CeleryProcess(Daemon):
     name = "celery"
     start_timeout = 60.0  # seconds: an interpreter starts slowly on a busy machine
     stop_timeout = 30.0  # seconds
+    forks = True
 
     def __init__(
         self,
@@ -42,21 +41,10 @@ class CeleryProcess(Daemon):
         self._launched_at = 0  # where in the log the present process begins
 
     def command(self) -> list[str]:
-        return [sys.executable, "-u", *self._of_python]
+        return [sys.executable, "-u", "-m", "celery", "-A", self.app, *self.arguments]
 
     def popen_options(self) -> dict[str, object]:
         return {**super().popen_options(), "env": {**os.environ, **self.env}}
-
-    def spawn(self, log: BinaryIO) -> Process:
-        options = self.popen_options()
-        if not may_fork(self._of_python, options):
-            return super().spawn(log)
-        with open(os.devnull, "rb") as nothing:
-            return Forked(self._of_python, options, (nothing, log, log))
-
-    @property
-    def _of_python(self) -> list[str]:
-        return ["-m", "celery", "-A", self.app, *self.arguments]
 
     def launch(self) -> None:
         self._launched_at = len(self.log)

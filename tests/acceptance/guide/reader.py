@@ -15,7 +15,6 @@ from tests.acceptance.guide.console import INTERRUPT, Step, missing, read_steps
 from tests.acceptance.guide.terminal import Terminal
 from tests.servers import forked
 from tests.servers.daemon import ROOT
-from tests.servers.forked import arguments_of, may_fork
 
 #: The project that every page begins with.
 PROJECT = Path(__file__).with_name("project")
@@ -107,19 +106,7 @@ class Reader:
         self, env: Mapping[str, str], arguments: list[str], typed: str = "", code: int = 0
     ) -> str:
         options: dict[str, Any] = {"cwd": self.directory, "env": env}
-        of_python = arguments_of(arguments)
-        if may_fork(of_python, options):
-            done = forked.run(of_python, options, typed, TIMEOUT, merged=True)
-        else:
-            done = subprocess.run(
-                arguments,
-                input=typed,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=TIMEOUT,
-                **options,
-            )
+        done = forked.run(arguments, options, typed, TIMEOUT, merged=True)
         ended = f"{arguments} ended with {done.returncode}:\n{done.stdout}"
         assert done.returncode == code, ended
         return self._as_on_page(done.stdout)

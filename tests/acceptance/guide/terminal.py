@@ -4,11 +4,9 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from tests.acceptance.guide.console import read_until
-from tests.servers.daemon import Daemon, Process
-from tests.servers.forked import Forked, arguments_of, may_fork
+from tests.servers.daemon import Daemon
 from tests.servers.waiting import wait_until
 
 PATIENCE = 30.0  # seconds until a line must be printed, or an interrupted command must have ended
@@ -21,6 +19,7 @@ class Terminal(Daemon):
     """
 
     name = "terminal"
+    forks = True
 
     def __init__(
         self,
@@ -40,13 +39,6 @@ class Terminal(Daemon):
 
     def popen_options(self) -> dict[str, object]:
         return {**self._where}
-
-    def spawn(self, log: BinaryIO) -> Process:
-        of_python = arguments_of(self._arguments)
-        if not may_fork(of_python, self._where):
-            return super().spawn(log)
-        with open(os.devnull, "rb") as nothing:
-            return Forked(of_python, self._where, (nothing, log, log))
 
     def expect(self, lines: Sequence[str]) -> None:
         """Wait until the command has printed `lines`, after those that were waited for before."""

@@ -27,21 +27,27 @@ def options(tmp_path: Path) -> dict[str, Any]:
     return {"cwd": tmp_path, "env": {**os.environ, "MARK": "mark"}}
 
 
+@pytest.mark.parametrize("forks", ["0", "1"])
 @pytest.mark.parametrize("kind", ["code", "script", "module"])
 def test_it_is_given_what_a_process_is_given(
-    kind: str, tmp_path: Path, options: dict[str, Any]
+    kind: str,
+    forks: str,
+    tmp_path: Path,
+    options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv(SWITCH, forks)
     (tmp_path / "tell.py").write_text(TELL)
     first = {"code": ["-c", TELL], "script": ["tell.py"], "module": ["-m", "tell"]}[kind]
 
-    done = run([*first, "one"], options, "typed", 60)
+    done = run([sys.executable, *first, "one"], options, "typed", 60)
 
     assert done.stdout == f"{tmp_path} mark ['one'] typed __main__\nthe end\n"
     assert (done.returncode, done.stderr) == (3, "")
 
 
 def test_errors_are_told_apart_or_not(options: dict[str, Any]) -> None:
-    fail = ["-c", "print('said'); raise ValueError('why')"]
+    fail = [sys.executable, "-c", "print('said'); raise ValueError('why')"]
 
     apart, merged = run(fail, options, "", 60), run(fail, options, "", 60, merged=True)
 
@@ -63,7 +69,7 @@ def test_it_is_interrupted_and_ends_by_signals(options: dict[str, Any]) -> None:
 
 def test_what_takes_too_long_is_ended(options: dict[str, Any]) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        run(["-c", "import signal; signal.pause()"], options, "", 0.01)
+        run([sys.executable, "-c", "import signal; signal.pause()"], options, "", 0.01)
 
 
 @pytest.mark.parametrize(
@@ -91,5 +97,6 @@ def test_commands_of_the_interpreter() -> None:
     beside = Path(sys.executable).parent
 
     assert arguments_of([sys.executable, "-m", "celery"]) == ["-m", "celery"]
+    assert arguments_of([sys.executable, "-u", "-m", "celery"]) == ["-m", "celery"]
     assert arguments_of([str(beside / "celery"), "worker"]) == [str(beside / "celery"), "worker"]
     assert arguments_of(["/bin/sh", "-c", "true"]) == []
