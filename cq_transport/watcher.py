@@ -6,6 +6,7 @@ answers. So the descriptors are always in a poller of our own, and on the loop b
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -24,6 +25,8 @@ class DescriptorWatcher:
         self._hub: Any = None
         self._poller: Any = poll()
         self._is_draining = False
+        self._soon: list[Callable[[], None]] = []
+        self._always_readable: socket.socket | None = None
 
     @property
     def has_hub(self) -> bool:
@@ -73,9 +76,19 @@ class DescriptorWatcher:
             self._hub.call_later(seconds, callback)
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` at the next turn of the event loop."""
-        if self._hub is not None:
-            self._hub.call_soon(callback)
+        """Call ``callback`` as soon as the event loop, whose thread this is, has looked at its
+        descriptors once more.
+
+        The hub's own ``call_soon`` is for descriptors' callbacks: what another callback says to it
+        waits until the next poll has come to its end.
+        """
+        if self._hub is None:
+            return
+        self._soon.append(callback)
+        if self._always_readable is None:
+            self._always_readable, other = socket.socketpair()
+            other.close()
+        self.watch(self._always_readable.fileno(), self._call_those)
 
     def wait(self, timeout: float | None) -> None:
         """Wait up to ``timeout`` seconds for descriptors and call back those that can be read."""
@@ -89,7 +102,17 @@ class DescriptorWatcher:
         for fd in list(self._callbacks):
             self.unwatch(fd)
         self._hub = None
+        self._soon.clear()
+        if self._always_readable is not None:
+            self._always_readable.close()
         self._poller.close()
+
+    def _call_those(self) -> None:
+        if self._always_readable is not None:
+            self.unwatch(self._always_readable.fileno())
+        soon, self._soon = self._soon, []
+        for callback in soon:
+            callback()
 
     def _leave_hub(self, fd: int) -> None:
         if self._hub is not None:

@@ -62,7 +62,7 @@ class Watcher(Protocol):
         """Whether an event loop does the waiting."""
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` at the next turn of the event loop; from any thread."""
+        """Call ``callback`` after another look at the descriptors; in the event loop's thread."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call ``callback`` once; without an event loop, at the next turn."""

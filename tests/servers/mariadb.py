@@ -64,6 +64,7 @@ class MariaDBServer(Daemon):
             self.server,
             "--no-defaults",
             f"--datadir={self.directory / 'data'}",
+            f"--tmpdir={self.directory}",  # a server removes what another has in a shared one
             f"--socket={self.directory / 'socket'}",
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
@@ -114,6 +115,7 @@ class MariaDBServer(Daemon):
                 self.installer,
                 "--no-defaults",
                 f"--datadir={self.directory / 'data'}",
+                f"--tmpdir={self.directory}",
                 *(
                     "--auth-root-authentication-method=normal",
                     "--skip-test-db",
