@@ -190,6 +190,7 @@ class Channel(Declarations):
         """Be done with a message, or with all until that one."""
         for tag in self.qos.up_to(delivery_tag) if multiple else (delivery_tag,):
             self.qos.ack(tag)
+        self._transport.stir()
         self.inbox.pump()
 
     def basic_reject(self, delivery_tag: int, requeue: bool = False) -> None:

@@ -49,6 +49,7 @@ class Inbox:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._transport = channel.connection
         self._watcher = channel.connection.watcher
         self._subscriptions: dict[str, Subscription] = {}
         self._waiting: deque[Delivery] = deque()
@@ -150,6 +151,7 @@ class Inbox:
             if self._waiting and monotonic() > end:
                 self._go_on()
                 break
+        self._transport.stir()
 
     def deliver_one(self) -> bool:
         """Deliver one message if one is waiting and the window is open; tell whether one was."""

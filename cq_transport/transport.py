@@ -19,6 +19,7 @@ from cq_transport.forks import reset_in_children
 from cq_transport.layers import task_layer
 from cq_transport.layers.base import TaskLayer
 from cq_transport.ledger import current_ledger
+from cq_transport.lookout import HUB_WAKES, Lookout
 from cq_transport.options import Address, Options
 from cq_transport.projects import set_up
 from cq_transport.renewal import Renewal
@@ -79,6 +80,7 @@ class Transport(base.Transport):
         self.channel_ids = itertools.count(1)
         self._hub: Any = None
         self._timer: Any = None
+        self._lookout: Lookout | None = None
         self._ticks = 0
         self._next_tick = 0.0
         _handed_back_at_exit.add(self)
@@ -93,7 +95,7 @@ class Transport(base.Transport):
             channel.closed = True
         self.channels.clear()
         self.watcher = DescriptorWatcher()
-        self._hub = self._timer = None
+        self._hub = self._timer = self._lookout = None
 
     # Connections and channels
 
@@ -185,14 +187,26 @@ class Transport(base.Transport):
         self.watcher.attach(loop)
         loop.on_tick.add(self._on_turn)
         self._timer = loop.call_repeatedly(TICK, self._on_tick)
+        if not HUB_WAKES:
+            self._lookout = Lookout(loop, self._has_unacknowledged)
 
     def unregister_from_event_loop(self, connection: Transport, loop: Any) -> None:
         """Leave the event loop."""
         if self._hub is not None:
             self._hub.on_tick.discard(self._on_turn)
             self._timer.cancel()
+            if self._lookout is not None:
+                self._lookout.close()
             self.watcher.detach()
-            self._hub = self._timer = None
+            self._hub = self._timer = self._lookout = None
+
+    def stir(self) -> None:
+        """Learn that a message was delivered or acknowledged."""
+        if self._lookout is not None:
+            self._lookout.stir()
+
+    def _has_unacknowledged(self) -> bool:
+        return any(len(channel.qos) for channel in self.channels)
 
     def drain_events(
         self, connection: Transport, timeout: float | None = None, **kwargs: Any
