@@ -148,7 +148,11 @@ class OwnConnection:
         return answer(self._cursor)
 
     def _was_cut(self) -> bool:
-        return self._connection is not None and not self._connection.is_usable()
+        connection = self._connection
+        if connection is None:
+            return False
+        # Before 5.1, Django takes for granted that there has been a connection.
+        return connection.connection is None or not connection.is_usable()
 
     def _ready(self) -> Any:
         with self._lock:

@@ -13,7 +13,7 @@ from cq_compat.ledger import ledger
 from cq_transport import current_ledger, use_ledger
 from tests.acceptance.effects import count, make_constraint, make_table
 from tests.project.options import LOGGER, ROUTES
-from tests.servers.databases import declared, sqlite
+from tests.servers.databases import SQLITE, declared, sqlite
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
 
@@ -36,7 +36,7 @@ LOGGING: dict[str, Any] = {
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True, scope="package")
 
 
-@pytest.fixture(scope="package", params=["postgresql", "sqlite"])
+@pytest.fixture(scope="package", params=["postgresql", SQLITE])
 def database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:

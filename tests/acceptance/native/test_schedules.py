@@ -17,7 +17,7 @@ from cq_compat.models import Beat, Task
 from cq_compat.native.schedules import schedule_task, unschedule_task
 from tests.acceptance.native.stage import PROCESSES
 from tests.project.site import SITE
-from tests.servers.databases import declared, sqlite
+from tests.servers.databases import SQLITE, declared, sqlite
 from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
@@ -74,7 +74,7 @@ def durability() -> dict[str, Any]:
     return {"CQ": {}}
 
 
-@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+@pytest.fixture(scope="module", params=["postgresql", SQLITE])
 def scene(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

@@ -154,8 +154,13 @@ def test_no_outcome(app: Celery) -> None:
 
 
 def test_a_refused_message(app: Celery) -> None:
-    with pytest.raises(Reject):
-        call(app, outcomes.reject).get(timeout=TIMEOUT)
+    result = call(app, outcomes.reject)
+    wait_until(lambda: row(result.id).finished_at, TIMEOUT)
+    if row(result.id).state == states.REJECTED:  # of which Celery made no failure before 5.7
+        assert not result.ready()
+    else:
+        with pytest.raises(Reject):
+            result.get(timeout=TIMEOUT)
 
 
 def test_time_limits(app: Celery, project: Project) -> None:
