@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import InternalError, OperationalError, connections, transaction
 
-from cq_compat.database.connection import LOST, Row, alias
+from cq_compat.database.connection import LOST, Row, alias, is_read_only
 
 
 class CallersConnection:
@@ -40,15 +40,23 @@ class CallersConnection:
         try:
             return self._run_once(statement, params, answer)
         except LOST:
-            # Outside requests nobody else gives up a connection that was cut: beat would never
-            # publish again.
-            own = self._connection
-            if own.in_atomic_block or own.connection is None or own.is_usable():
+            if not self._give_up() or once:
                 raise
-            own.close()
-            if once:
+        except InternalError as exc:
+            if not is_read_only(exc):
                 raise
-            return self._run_once(statement, params, answer)
+            if not self._give_up(reads=True) or once:
+                raise OperationalError(*exc.args) from exc
+        return self._run_once(statement, params, answer)
+
+    def _give_up(self, *, reads: bool = False) -> bool:
+        # Outside requests nobody else gives up a connection that was cut, or reads only: beat would
+        # never publish again.
+        own = self._connection
+        if own.in_atomic_block or own.connection is None or (not reads and own.is_usable()):
+            return False
+        own.close()
+        return True
 
     def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
         with self._connection.cursor() as cursor:

@@ -7,13 +7,15 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from django.db import InterfaceError, OperationalError, router
+from django.db import InterfaceError, InternalError, OperationalError, router
 
 from cq_compat.conf import conf
 
 #: What a database raises that is not there, or has gone.
 LOST = (OperationalError, InterfaceError)
 Row = tuple[Any, ...]
+#: What PostgreSQL says of a write when its server has become a standby.
+_READ_ONLY = "25006"
 
 
 class Connection(Protocol):
@@ -41,6 +43,15 @@ class Connection(Protocol):
 
     def on_commit(self, function: Callable[[], None]) -> None:
         """Call ``function`` when what was written is committed."""
+
+
+def is_read_only(error: Exception) -> bool:
+    """Tell whether PostgreSQL has refused to write at all: after a failover, a connection that is
+    kept leads to a server that only reads. Other databases say that in ``LOST``.
+    """
+    cause = error.__cause__
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return isinstance(error, InternalError) and state == _READ_ONLY
 
 
 def alias() -> str:

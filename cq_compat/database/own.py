@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakSet
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InternalError, OperationalError, connections
 from django.db.utils import load_backend
 
-from cq_compat.database.connection import LOST, Row, alias
+from cq_compat.database.connection import LOST, Row, alias, is_read_only
 from cq_transport.forks import hold_in_forks, reset_in_children
 
 #: Most seconds that a fork waits for a thread that uses a connection.
@@ -72,7 +72,7 @@ class OwnConnection:
         """Run a statement with each of the rows, as one; return how many rows it changed."""
         if not rows:
             return 0
-        with self.transaction(), self._ready().cursor() as cursor:
+        with self.transaction(), self._ready().cursor() as cursor, self._writing():
             cursor.executemany(statement, rows)
             return int(cursor.rowcount)
 
@@ -144,8 +144,20 @@ class OwnConnection:
     def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
         if self._cursor is None:  # to make one takes as long as to run a statement
             self._cursor = self._ready().cursor()
-        self._cursor.execute(statement, params)
+        with self._writing():
+            self._cursor.execute(statement, params)
         return answer(self._cursor)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except InternalError as exc:
+            if not is_read_only(exc):
+                raise
+            if not self._depth:
+                self.close()  # the next one leads to the server that has taken this one's place
+            raise OperationalError(*exc.args) from exc
 
     def _was_cut(self) -> bool:
         connection = self._connection

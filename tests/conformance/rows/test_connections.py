@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
-from cq_compat.database import LOST, OwnConnection
+from cq_compat.database import LOST, CallersConnection, OwnConnection
 from cq_compat.persistence import persist
 from tests.servers.ports import free_port
 
@@ -61,3 +61,59 @@ def test_what_must_not_be_lost_waits_for_the_database(
     monkeypatch.setattr("cq_compat.persistence.sleep", sleep)
     assert persist(lambda: connection.fetch("SELECT count(*) FROM cq_task", [])) == [(0,)]
     assert len(pauses) == 3
+
+
+#: What lets a session only read, as after a failover every session of the server that was left.
+READ_ONLY = {
+    "postgresql": "SET default_transaction_read_only = on",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = on",
+}
+WRITE = "UPDATE cq_task SET run = 0"
+
+
+@pytest.fixture
+def reading(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnConnection]:
+    """A connection of our own that was kept over a failover."""
+    connection = OwnConnection()
+    monkeypatch.setattr("cq_compat.persistence.own_connection", lambda: connection)
+    monkeypatch.setattr("cq_compat.persistence.sleep", lambda seconds: None)
+    with connection._ready().cursor() as cursor:
+        cursor.execute(READ_ONLY[connection.vendor])
+    yield connection
+    connection.close()
+
+
+def test_a_server_that_only_reads_is_left(reading: OwnConnection) -> None:
+    with pytest.raises(LOST):
+        reading.execute(WRITE, [])
+    assert persist(lambda: reading.execute(WRITE, [])) == 0
+
+
+def test_a_server_that_only_reads_is_left_by_transactions(reading: OwnConnection) -> None:
+    def write() -> int:
+        with reading.transaction():
+            return reading.execute(WRITE, []) + reading.execute(WRITE, [])
+
+    with pytest.raises(LOST):
+        write()
+    with pytest.raises(LOST):
+        reading.execute_many("UPDATE cq_task SET run = %s", [[1], [2]])
+    assert persist(write) == 0
+
+
+def test_a_publisher_leaves_a_server_that_only_reads(database: str) -> None:
+    def publish() -> None:
+        CallersConnection().execute(WRITE, [])
+
+    def read_only() -> None:
+        with connections[database].cursor() as cursor:
+            cursor.execute(READ_ONLY[connections[database].vendor])
+
+    read_only()
+    if connections[database].vendor == "postgresql":  # others say it as they say other things
+        publish()
+        read_only()
+    with pytest.raises(LOST), transaction.atomic(using=database):
+        publish()
+    connections[database].close()
