@@ -8,7 +8,7 @@ about a task must not depend on the task's transaction.
 from django.db import connections
 
 from cq_compat.database.callers import CallersConnection
-from cq_compat.database.connection import LOST, Connection, Row, alias
+from cq_compat.database.connection import LOST, Connection, Row, alias, is_read_only
 from cq_compat.database.own import OwnConnection, close_all
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Row",
     "alias",
     "close_all",
+    "is_read_only",
     "may_write_beside",
     "own_connection",
     "publishing_connection",

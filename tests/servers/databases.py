@@ -26,6 +26,20 @@ SQLITE = pytest.param(
 )
 
 
+#: What lets a session only read, as after a failover every session of the server that was left.
+_READ_ONLY = {
+    "postgresql": "SET default_transaction_read_only = on",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = on",
+}
+
+
+def read_only(connection: Any) -> None:
+    """Let a connection of Django's write nothing any more; the next one may."""
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_ONLY[connection.vendor])
+
+
 def sqlite(folder: Path) -> dict[str, Any]:
     """Return the entry of DATABASES for a file with a write-ahead log, as Django advises."""
     path = folder / "rows.sqlite3"

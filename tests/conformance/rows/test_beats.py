@@ -13,6 +13,7 @@ from cq_compat.database import OwnConnection
 from cq_compat.ledger import ledger
 from cq_compat.models import Beat, Task
 from cq_transport import use_ledger
+from tests.servers.databases import read_only
 from tests.servers.schedules import LONG_AGO, due, forget_schedules, scheduled
 
 NAME = "yearly"
@@ -100,6 +101,19 @@ def test_a_tick_is_noted_with_its_task(make_beat: Callable[[], Any]) -> None:
     assert (task.name, task.periodic_task_name) == ("tests.project.tasks.note", NAME)
     assert row.total_run_count == 1
     assert row.last_run_at > LONG_AGO
+    run(beat)
+    assert ticks() == 1
+
+
+def test_a_beat_leaves_a_server_that_only_reads(
+    database: str, make_beat: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    due(NAME)
+    beat = make_beat()
+    read_only(connections[database])
+    connections[database].close_at = None  # CONN_MAX_AGE = None keeps it
+    assert beat.tick() > 0
+    assert "ticks will be late" in caplog.text
     run(beat)
     assert ticks() == 1
 

@@ -9,6 +9,7 @@ from django.db import connections, transaction
 
 from cq_compat.database import LOST, CallersConnection, OwnConnection
 from cq_compat.persistence import persist
+from tests.servers.databases import read_only
 from tests.servers.ports import free_port
 
 
@@ -63,12 +64,6 @@ def test_what_must_not_be_lost_waits_for_the_database(
     assert len(pauses) == 3
 
 
-#: What lets a session only read, as after a failover every session of the server that was left.
-READ_ONLY = {
-    "postgresql": "SET default_transaction_read_only = on",
-    "mysql": "SET SESSION TRANSACTION READ ONLY",
-    "sqlite": "PRAGMA query_only = on",
-}
 WRITE = "UPDATE cq_task SET run = 0"
 
 
@@ -78,8 +73,7 @@ def reading(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnConne
     connection = OwnConnection()
     monkeypatch.setattr("cq_compat.persistence.own_connection", lambda: connection)
     monkeypatch.setattr("cq_compat.persistence.sleep", lambda seconds: None)
-    with connection._ready().cursor() as cursor:
-        cursor.execute(READ_ONLY[connection.vendor])
+    read_only(connection._ready())
     yield connection
     connection.close()
 
@@ -106,14 +100,10 @@ def test_a_publisher_leaves_a_server_that_only_reads(database: str) -> None:
     def publish() -> None:
         CallersConnection().execute(WRITE, [])
 
-    def read_only() -> None:
-        with connections[database].cursor() as cursor:
-            cursor.execute(READ_ONLY[connections[database].vendor])
-
-    read_only()
+    read_only(connections[database])
     if connections[database].vendor == "postgresql":  # others say it as they say other things
         publish()
-        read_only()
+        read_only(connections[database])
     with pytest.raises(LOST), transaction.atomic(using=database):
         publish()
     connections[database].close()
