@@ -53,7 +53,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         except (*LOST, InternalError) as exc:
             if isinstance(exc, InternalError) and not is_read_only(exc):
                 raise
-            logger.warning("beat: the database takes nothing, ticks will be late: %s", exc)
+            logger.warning("beat: the database does not answer, ticks will be late: %s", exc)
             connections.close_all()  # those that are usable may lead to a server that only reads
             self._led = None  # what was read may be old when the database is back
             return LOOK
