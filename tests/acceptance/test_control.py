@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import celery
 import pytest
 from celery import Celery
 from celery.app.control import Inspect
@@ -85,7 +86,8 @@ def test_stats(app: Celery, inspect: Inspect, worker: CeleryWorker) -> None:
 
 
 def test_configuration(inspect: Inspect) -> None:
-    assert told(inspect.conf())["CELERY_BROKER_URL"] == "channels://"
+    shown = told(inspect.conf())["CELERY_BROKER_URL"]
+    assert shown in ("channels://", "channels://default")  # before Celery 5.7 as kombu masks it
     assert "channels" in told(inspect.report())["ok"]
     assert f"{PACKAGE}.add" in told(inspect.registered())
     assert told(inspect.clock())["clock"] > 0
@@ -106,11 +108,10 @@ def test_tasks_by_state(app: Celery, shared: Project, inspect: Inspect, gate: Pa
     assert later.id in [found["request"]["id"] for found in told(inspect.scheduled())]
     assert reserved.id in [found["id"] for found in told(inspect.reserved())]
     found = told(inspect.query_task(active[0], reserved.id, later.id))
-    assert {key: state for key, (state, _) in found.items()} == {
-        active[0]: "active",
-        reserved.id: "reserved",
-        later.id: "scheduled",
-    }
+    expected = {active[0]: "active", reserved.id: "reserved"}
+    if celery.VERSION >= (5, 7):  # before, Celery tells nothing of what is scheduled
+        expected[later.id] = "scheduled"
+    assert {key: state for key, (state, _) in found.items()} == expected
     app.control.revoke(later.id)
 
 
