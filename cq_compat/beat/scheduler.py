@@ -6,18 +6,12 @@ from functools import partial
 from typing import Any
 
 from celery.utils.log import get_logger
-from django.db import (
-    DatabaseError,
-    InternalError,
-    close_old_connections,
-    connections,
-    transaction,
-)
+from django.db import DatabaseError, close_old_connections, connections, transaction
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from cq_compat.beat.entry import BeatEntry
 from cq_compat.beat.lead import RENEWAL, Lead
-from cq_compat.database import LOST, is_read_only
+from cq_compat.database import LOST, read_only_is_lost
 from cq_compat.native.coalescing import publish_one
 
 logger = get_logger(__name__)
@@ -47,12 +41,11 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         """Run what is due if this beat leads; return the seconds until the next call."""
         self._is_ticking = True
         try:
-            if not self._leads():
-                return LOOK
-            return float(min(super().tick(*args, **kwargs), RENEWAL))
-        except (*LOST, InternalError) as exc:
-            if isinstance(exc, InternalError) and not is_read_only(exc):
-                raise
+            with read_only_is_lost():
+                if not self._leads():
+                    return LOOK
+                return float(min(super().tick(*args, **kwargs), RENEWAL))
+        except LOST as exc:
             logger.warning("beat: the database does not answer, ticks will be late: %s", exc)
             connections.close_all()  # those that are usable may lead to a server that only reads
             self._led = None  # what was read may be old when the database is back

@@ -8,7 +8,7 @@ about a task must not depend on the task's transaction.
 from django.db import connections
 
 from cq_compat.database.callers import CallersConnection
-from cq_compat.database.connection import LOST, Connection, Row, alias, is_read_only
+from cq_compat.database.connection import LOST, Connection, Row, alias, read_only_is_lost
 from cq_compat.database.own import OwnConnection, close_all
 
 __all__ = [
@@ -19,10 +19,10 @@ __all__ = [
     "Row",
     "alias",
     "close_all",
-    "is_read_only",
     "may_write_beside",
     "own_connection",
     "publishing_connection",
+    "read_only_is_lost",
 ]
 
 _own = OwnConnection()

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from django.db import InternalError, OperationalError, connections, transaction
+from django.db import connections, transaction
 
-from cq_compat.database.connection import LOST, Row, alias, is_read_only
+from cq_compat.database.connection import LOST, ReadOnly, Row, alias, read_only_is_lost
 
 
 class CallersConnection:
@@ -39,27 +39,21 @@ class CallersConnection:
     ) -> Any:
         try:
             return self._run_once(statement, params, answer)
-        except LOST:
-            if not self._give_up() or once:
+        except LOST as exc:
+            # Outside requests nobody else gives up a connection that was cut, or that leads to a
+            # server which only reads: beat would never publish again.
+            own = self._connection
+            if own.in_atomic_block or own.connection is None:
                 raise
-        except InternalError as exc:
-            if not is_read_only(exc):
+            if not isinstance(exc, ReadOnly) and own.is_usable():
                 raise
-            if not self._give_up(reads=True) or once:
-                raise OperationalError(*exc.args) from exc
-        return self._run_once(statement, params, answer)
-
-    def _give_up(self, *, reads: bool = False) -> bool:
-        # Outside requests nobody else gives up a connection that was cut, or reads only: beat would
-        # never publish again.
-        own = self._connection
-        if own.in_atomic_block or own.connection is None or (not reads and own.is_usable()):
-            return False
-        own.close()
-        return True
+            own.close()
+            if once:
+                raise
+            return self._run_once(statement, params, answer)
 
     def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
-        with self._connection.cursor() as cursor:
+        with self._connection.cursor() as cursor, read_only_is_lost():
             cursor.execute(statement, params)
             return answer(cursor)
 

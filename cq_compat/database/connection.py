@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -45,13 +45,26 @@ class Connection(Protocol):
         """Call ``function`` when what was written is committed."""
 
 
-def is_read_only(error: Exception) -> bool:
-    """Tell whether PostgreSQL has refused to write at all: after a failover, a connection that is
-    kept leads to a server that only reads. Other databases say that in ``LOST``.
+class ReadOnly(OperationalError):
+    """The server only reads: after a failover, a connection that is kept leads to a standby."""
+
+
+@contextmanager
+def read_only_is_lost() -> Iterator[None]:
+    """Let PostgreSQL say as other databases do, by one of ``LOST``, that it refuses to write at
+    all.
+
+    Raises:
+        ReadOnly: it has.
     """
-    cause = error.__cause__
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return isinstance(error, InternalError) and state == _READ_ONLY
+    try:
+        yield
+    except InternalError as exc:
+        cause = exc.__cause__
+        state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+        if state != _READ_ONLY:
+            raise
+        raise ReadOnly(*exc.args) from exc
 
 
 def alias() -> str:

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakSet
 
-from django.db import DatabaseError, InternalError, OperationalError, connections
+from django.db import DatabaseError, connections
 from django.db.utils import load_backend
 
-from cq_compat.database.connection import LOST, Row, alias, is_read_only
+from cq_compat.database.connection import LOST, ReadOnly, Row, alias, read_only_is_lost
 from cq_transport.forks import hold_in_forks, reset_in_children
 
 #: Most seconds that a fork waits for a thread that uses a connection.
@@ -72,7 +72,7 @@ class OwnConnection:
         """Run a statement with each of the rows, as one; return how many rows it changed."""
         if not rows:
             return 0
-        with self.transaction(), self._ready().cursor() as cursor, self._writing():
+        with self.transaction(), self._ready().cursor() as cursor, read_only_is_lost():
             cursor.executemany(statement, rows)
             return int(cursor.rowcount)
 
@@ -134,6 +134,10 @@ class OwnConnection:
         with self._lock:
             try:
                 return self._run_once(statement, params, answer)
+            except ReadOnly:
+                if not self._depth:
+                    self.close()  # the next one leads to the server that has taken this one's place
+                raise
             except LOST:
                 # A connection that has idled may have been cut; a transaction cannot be resumed.
                 if once or self._depth or not self._was_cut():
@@ -144,20 +148,9 @@ class OwnConnection:
     def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
         if self._cursor is None:  # to make one takes as long as to run a statement
             self._cursor = self._ready().cursor()
-        with self._writing():
+        with read_only_is_lost():
             self._cursor.execute(statement, params)
         return answer(self._cursor)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except InternalError as exc:
-            if not is_read_only(exc):
-                raise
-            if not self._depth:
-                self.close()  # the next one leads to the server that has taken this one's place
-            raise OperationalError(*exc.args) from exc
 
     def _was_cut(self) -> bool:
         connection = self._connection

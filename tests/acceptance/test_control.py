@@ -86,8 +86,8 @@ def test_stats(app: Celery, inspect: Inspect, worker: CeleryWorker) -> None:
 
 
 def test_configuration(inspect: Inspect) -> None:
-    shown = told(inspect.conf())["CELERY_BROKER_URL"]
-    assert shown in ("channels://", "channels://default")  # before Celery 5.7 as kombu masks it
+    masked = "channels://" if celery.VERSION >= (5, 7) else "channels://default"
+    assert told(inspect.conf())["CELERY_BROKER_URL"] == masked
     assert "channels" in told(inspect.report())["ok"]
     assert f"{PACKAGE}.add" in told(inspect.registered())
     assert told(inspect.clock())["clock"] > 0
