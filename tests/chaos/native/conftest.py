@@ -25,11 +25,12 @@ from tests.acceptance.native.conftest import (  # noqa: F401
     make_project,
 )
 from tests.chaos.native.disturbance import SETTINGS, Disturbance
-from tests.chaos.native.left_out import LEFT_OUT, LONG, SPARED
+from tests.chaos.native.left_out import LEFT_OUT, SPARED
 from tests.extent import FULL
 from tests.servers.project import Project
 from tests.servers.redis import RedisServer
 
+HERE = Path(__file__).parent
 #: Where the cases are that run here once more, on the project's two databases.
 MODULES = stage, test_families, test_logs_and_progress, test_options, test_readme, test_tasks
 #: Seconds for what may be hit more than once.
@@ -37,16 +38,30 @@ TIMEOUT = 90
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what cannot hold here."""
-    here = Path(__file__).parent
-    left = [item for item in items if item.path.is_relative_to(here) and _is_left_out(item)]
-    config.hook.pytest_deselected(items=left)
+    """Leave out what cannot hold here, and what is not worth its time unless all is tried.
+
+    A case that is there twice on each database runs here on PostgreSQL, calmly on SQLite.
+    """
+    here = {item for item in items if item.path.is_relative_to(HERE)}
+    left = {item for item in here if _function(item) in LEFT_OUT}
+    if not FULL:
+        calm = {_case(item): item for item in items if item not in here}
+        left |= {item for item in here if "[sqlite" in item.name and _case(item) in calm}
+        left |= {
+            calm[_case(item)]
+            for item in here - left
+            if "[postgresql" in item.name and _case(item) in calm
+        }
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
     items[:] = [item for item in items if item not in left]
 
 
-def _is_left_out(item: pytest.Item) -> bool:
-    is_long = item.path.stem in LONG and "[sqlite" in item.name
-    return getattr(item, "function", None) in LEFT_OUT or (is_long and not FULL)
+def _function(item: pytest.Item) -> Any:
+    return getattr(item, "function", None)
+
+
+def _case(item: pytest.Item) -> tuple[Any, str]:
+    return _function(item), item.name
 
 
 @pytest.fixture(scope="package")
@@ -92,7 +107,7 @@ def app(client: Celery, disturbance: Disturbance) -> Celery:  # noqa: F811
 def kills(request: pytest.FixtureRequest, disturbance: Disturbance) -> Callable[[], int]:
     """Have a worker killed in some of the cases; count that."""
     disturbance.next_case()
-    if getattr(request.node, "function", None) in SPARED:
+    if _function(request.node) in SPARED:
         disturbance.spare()
     before = disturbance.kills
     return lambda: disturbance.kills - before

@@ -10,8 +10,6 @@ from tests.acceptance.native import test_tasks as tasks
 LEFT_OUT: dict[Callable[..., Any], str] = {
     tasks.test_a_body_that_has_lost_its_task_is_not_replaced: "it asks the worker what it runs",
 }
-#: Whose cases run here on PostgreSQL alone, unless all is to be tried.
-LONG = ("test_schedules", "test_options", "test_logs_and_progress")
 #: Redis is flushed, but no worker killed.
 SPARED: dict[Callable[..., Any], str] = {
     families.test_a_revoked_body_goes_on: "a revoked body that a kill hits does not go on",

@@ -1,4 +1,6 @@
-"""Looks at every state that the protocol can reach."""
+"""Looks at every state that the protocol can reach; of two that differ by the workers' places, at
+one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ class Found(NamedTuple):
 
     Args:
         worlds: how many states were reached.
-        violation: what was broken first, with the steps to it; empty if nothing was.
+        violation: what was broken first, with the steps to it; empty if nothing was. Workers may
+            change places between two of the steps.
         stuck: from how many states no path without a fault ends the task.
     """
 
@@ -40,11 +43,12 @@ def search(protocol: Protocol) -> Found:
         for step in protocol.steps(world):
             if broken := violation(world, step, acks_late=protocol.acks_late):
                 return Found(len(reached), f"{broken}: {_path(reached, world)} {step.name}")
+            after = step.world.canonical()
             if not step.is_fault:
-                before[step.world].append(world)
-            if step.world not in reached:
-                reached[step.world] = (world, _label(step))
-                todo.append(step.world)
+                before[after].append(world)
+            if after not in reached:
+                reached[after] = (world, _label(step))
+                todo.append(after)
     return Found(len(reached), stuck=_count_stuck(reached, before))
 
 

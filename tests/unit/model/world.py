@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from functools import cache
+from itertools import count
 from typing import NamedTuple
 
 from cq_compat import states
@@ -11,6 +13,8 @@ RUNS = (0, 1)  # the task is retried once at most
 COPIES = 2  # of one message in the layer at once
 MAX_DEATHS = 3
 ENDED = frozenset({states.SUCCESS, states.FAILURE})
+
+_ranks = count()
 
 
 class Guard(Enum):
@@ -117,9 +121,25 @@ class World(NamedTuple):
             sending = (sending[0], Sent.BEFORE)
         return self._replace(row=row, sending=sending, looks=True)
 
+    def canonical(self) -> World:
+        """Return one of the two states in which the workers have changed places, always the same:
+        what one may do, the other may.
+        """
+        first, second = self.workers
+        is_in_order = _rank(first) <= _rank(second) if first != second else self.row.owner != 1
+        if is_in_order:
+            return self
+        owner = None if self.row.owner is None else 1 - self.row.owner
+        return self._replace(workers=(second, first), row=self.row._replace(owner=owner))
+
     def with_body(self, run: int) -> World:
         """Return the same with one more body begun."""
         return self._replace(begun=_put(self.begun, run, self.begun[run] + 1))
+
+
+@cache
+def _rank(worker: Worker) -> int:
+    return next(_ranks)
 
 
 def _put(values, index, value):  # type: ignore[no-untyped-def]
