@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.databases import Databases
-from benchmarks.durable import EndToEnd, Transaction
+from benchmarks.durable import Bulk, EndToEnd, Transaction
 from benchmarks.links import round_trip, slow_link
 from benchmarks.measure import POOLS, Measure
 from benchmarks.results import Row, markdown
@@ -24,7 +24,7 @@ from tests.servers.forked import SWITCH
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
-KINDS = ("drain", "publish", "latency", "idle", "end-to-end", "transaction")
+KINDS = ("drain", "publish", "latency", "idle", "end-to-end", "bulk", "transaction")
 PACKAGES = (
     *("celery", "kombu", "redis", "channels-redis", "django"),
     *("psycopg", "django-celery-results"),
@@ -92,6 +92,7 @@ def _measures(options: argparse.Namespace) -> list[Measure]:
         *(Latency(pool, options.samples) for pool in POOLS),
         *(Idle(pool, options.idle) for pool in POOLS),
         EndToEnd(options.tasks_end_to_end),
+        Bulk(options.tasks_end_to_end),
         Transaction(options.samples),
     ]
     kinds, pools = _chosen("only", options.only, KINDS), _chosen("pool", options.pool, tuple(POOLS))

@@ -2,16 +2,17 @@
 
     python -m benchmarks.publisher burst FIRST COUNT WARM_UP
     python -m benchmarks.publisher paced FIRST COUNT RATE
-    python -m benchmarks.publisher stream FIRST COUNT WARM_UP
+    python -m benchmarks.publisher stream FIRST COUNT WARM_UP BLOCK
     python -m benchmarks.publisher transactions FIRST COUNT WARM_UP
 
 `burst` publishes COUNT tasks as fast as it can, after WARM_UP others that are not timed, and prints
 the seconds until all are in the queue. `paced` sends about RATE tasks per second, one at a time,
 and prints the times at which each was published, in nanoseconds. `stream` publishes tasks that note
-their end, the first WARM_UP of them paced and the others as fast as it can, and prints the time at
-which it began with these. `transactions` publishes each task in a transaction that also writes a
-row, after another that only does this, and prints the nanoseconds of all but the first WARM_UP:
-those of the calls, of the transactions that publish, and of those that do not.
+their end, the first WARM_UP of them paced and the others as fast as it can, BLOCK of them in one
+`bulk()`, and prints the time at which it began with these. `transactions` publishes each task in a
+transaction that also writes a row, after another that only does this, and prints the nanoseconds of
+all but the first WARM_UP: those of the calls, of the transactions that publish, and of those that
+do not.
 """
 
 import json
@@ -19,12 +20,14 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import django
 from django.db import connection, transaction
 
 from benchmarks.app import app, note_end, note_start
+from cq_compat import bulk
 
 QUEUE = "celery"
 RATE = 200  # tasks per second, where they are paced for another's sake
@@ -58,12 +61,15 @@ def paced(first: int, count: int, rate: float, task: Any = note_start) -> list[i
     return published
 
 
-def stream(first: int, count: int, warm_up: int) -> int:
+def stream(first: int, count: int, warm_up: int, block: int) -> int:
     """Publish tasks that note their end, and return when the first was that is not paced."""
     paced(first, warm_up, RATE, note_end)
     begun = time.monotonic_ns()
-    for number in range(first + warm_up, first + count):
-        note_end.delay(number)
+    end = first + count
+    for begin in range(first + warm_up, end, block):
+        with bulk() if block > 1 else nullcontext():
+            for number in range(begin, min(begin + block, end)):
+                note_end.delay(number)
     return begun
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cq_compat.asynchronous import aget
 
 if TYPE_CHECKING:
+    from cq_compat.gathering import bulk
     from cq_compat.native.decorator import task
     from cq_compat.native.log_handler import TaskLogHandler
     from cq_compat.native.running import current_task
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TaskLogHandler",
     "aget",
+    "bulk",
     "current_task",
     "schedule_task",
     "task",
@@ -25,6 +27,7 @@ __all__ = [
 #: What is imported when it is asked for: this package is loaded before the project's apps are.
 _LATER = {
     "TaskLogHandler": "cq_compat.native.log_handler",
+    "bulk": "cq_compat.gathering",
     "current_task": "cq_compat.native.running",
     "schedule_task": "cq_compat.native.schedules",
     "task": "cq_compat.native.decorator",

@@ -15,14 +15,14 @@ from cq_compat.burial import bury
 from cq_compat.conf import conf
 from cq_compat.database import LOST, Connection, own_connection, publishing_connection
 from cq_compat.errors import DatabaseUnavailable
+from cq_compat.gathering import current_batch
 from cq_compat.lease import Lease
 from cq_compat.mirror import Claim, Outcome, PublishingMirror, WorkingMirror
 from cq_compat.native.departing import is_replacing
-from cq_compat.outbox import Waiting, outbox
 from cq_compat.persistence import persist
-from cq_compat.records import HEADER, Record, is_kept, is_task, record_of, run_of
+from cq_compat.recording import Publication, record_one
+from cq_compat.records import HEADER, is_kept, is_task, record_of, run_of
 from cq_compat.refusals import tell_claims
-from cq_compat.signals import facts_of, task_recorded
 from cq_transport.envelope import Envelope, to_text
 from cq_transport.errors import LedgerUnavailable
 from cq_transport.layers.base import TaskLayer
@@ -67,39 +67,13 @@ class RowLedger:
             ) from exc
 
     def _record(self, message: Outgoing, layer: TaskLayer) -> bool:
-        record = record_of(message)
-        connection = _connection_for(record.id)
-        mirror = PublishingMirror(connection)
-        sends = conf().SEND_ON_COMMIT or record.waits
-        run: int | None = 0
-        is_new = mirror.record(record, sent=not sends)
-        if not is_new:
-            run = self._rerun(mirror, record)
-        if run is None:
-            message.envelope["headers"][HEADER] = {}  # nobody else is to keep it either
-            logger.warning("Task %s was published before; this copy is dropped.", _name(message))
+        publication = Publication.of(message, layer)
+        connection = _connection_for(publication.record.id)
+        batch = current_batch()
+        if batch is not None and batch.takes(connection, publication):
+            batch.add(publication)
             return True
-        message.envelope["headers"][HEADER] = {"run": run}
-        if task_recorded.is_heard:
-            connection.on_commit(partial(task_recorded.tell, **facts_of(message.envelope)))
-        if is_new and record.link.previous_id is not None:
-            # It may have ended already.
-            connection.on_commit(partial(_go_on, record.link.previous_id))
-            return True
-        if sends and not record.waits:
-            connection.on_commit(partial(outbox.put, Waiting(record.id, run, message, layer)))
-        return sends
-
-    def _rerun(self, mirror: PublishingMirror, record: Record) -> int | None:
-        # A task that publishes its own id anew, by retry() or replace(), runs once more.
-        request = getattr(current_task, "request", None)
-        if request is None or request.id != record.id:
-            return mirror.republish(record)
-        claim = Claim.read(record.id, request.get(HEADER))
-        if claim is None:  # it came by another broker, and goes on by this one
-            return mirror.rejoin(record) or mirror.republish(record)
-        state = states.RETRY if record.retries > (request.retries or 0) else states.PENDING
-        return mirror.rerun(record, claim, state)
+        return record_one(connection, publication)
 
     # Consuming
 
@@ -177,12 +151,6 @@ class RowLedger:
         claim = _unstamp(envelope)
         if claim is not None:
             persist(partial(_reject, claim))
-
-
-def _go_on(previous_id: str) -> None:
-    from cq_compat.native.following import go_on_after
-
-    go_on_after(previous_id)
 
 
 def _reject(claim: Claim) -> bool:

@@ -16,8 +16,9 @@ class CallersConnection:
     """Django's own connection of the calling thread, with its transaction."""
 
     def __init__(self) -> None:
-        self._alias = alias()
-        self._connection: Any = connections[self._alias]
+        #: Django's name of the database.
+        self.alias = alias()
+        self._connection: Any = connections[self.alias]
 
     @property
     def vendor(self) -> str:
@@ -63,9 +64,9 @@ class CallersConnection:
 
     def transaction(self) -> AbstractContextManager[None]:
         """Return a block whose statements are run as one, a savepoint in the caller's own."""
-        block: AbstractContextManager[None] = transaction.atomic(using=self._alias)
+        block: AbstractContextManager[None] = transaction.atomic(using=self.alias)
         return block
 
     def on_commit(self, function: Callable[[], None]) -> None:
         """Call ``function`` when the caller's transaction commits; at once where there is none."""
-        transaction.on_commit(function, using=self._alias)
+        transaction.on_commit(function, using=self.alias)

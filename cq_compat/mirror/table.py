@@ -75,6 +75,26 @@ class TaskTable:
                 raise
             return False
 
+    def insert_all(
+        self, rows: Sequence[dict[str, Any]], expressions: Sequence[dict[str, str]]
+    ) -> None:
+        """Insert rows with the same columns.
+
+        Args:
+            rows: the values of columns.
+            expressions: those of others, in SQL.
+
+        Raises:
+            django.db.IntegrityError: there is a row of one of the ids.
+        """
+        columns = ", ".join([*rows[0], *expressions[0]])
+        values = ", ".join(
+            f"({', '.join([*['%s'] * len(row), *found.values()])})"
+            for row, found in zip(rows, expressions, strict=True)
+        )
+        params = [value for row in rows for value in row.values()]
+        self.connection.execute(f"INSERT INTO cq_task ({columns}) VALUES {values}", params)
+
     def update(
         self, sets: str, values: Params, guard: str, params: Params, *, once: bool = False
     ) -> int:
@@ -128,6 +148,10 @@ class TaskTable:
         """
         pairs = self.dialect.pairs.format(", ".join(["(%s, %s)"] * len(values)))
         return f"id IN ({marks(values)}) AND (id, run) IN {pairs}"
+
+    def later_by(self, seconds: float) -> str:
+        """Return the database's clock plus so many seconds, without a parameter."""
+        return self.later.replace("%s", f"{seconds:.6f}")
 
     def uuid(self, value: UUID | str) -> Any:
         """Return an id as the database has it."""

@@ -1,0 +1,150 @@
+"""Many tasks as one: what a block publishes is one transaction, and few statements."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections, transaction
+from kombu.log import get_logger
+
+from cq_compat.conf import conf
+from cq_compat.database import LOST, CallersConnection, Connection, alias
+from cq_compat.errors import DatabaseUnavailable
+from cq_compat.recording import Publication, record_all
+from cq_compat.records import HEADER
+
+logger = get_logger(__name__)
+
+#: Tasks that are gathered at most before their rows are made.
+MOST = 500
+
+
+@contextmanager
+def bulk() -> Iterator[None]:
+    """Publish everything in the block together, or nothing of it.
+
+    The block is a transaction of the tasks' database, a savepoint within the caller's own. Ids are
+    there at once, as ever; the rows are made at the end, many by one statement, or earlier if
+    something in the block reads them. The messages are sent when the transaction has committed.
+    Without ``CQ["DURABLE"]`` there are no rows, and the block changes nothing.
+
+    Raises:
+        DatabaseUnavailable: the database does not answer; nothing was published.
+    """
+    database = alias()
+    if not (conf().DURABLE and _can_be_reached(database)):
+        yield
+        return
+    outer = current_batch()
+    with transaction.atomic(using=database):
+        batch = Batch(database)
+        _here.batch = batch
+        try:
+            with connections[database].execute_wrapper(batch.look):
+                yield
+        finally:
+            _here.batch = outer
+        batch.end()
+
+
+class Batch:
+    """Messages whose rows are not made yet.
+
+    Args:
+        database: the alias of the database, in a transaction.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._database = connections[database]
+        self._connection = CallersConnection()
+        self._depth = len(self._database.savepoint_ids)
+        self._gathered: list[Publication] = []
+        self._error: Exception | None = None
+
+    def takes(self, connection: Connection, publication: Publication) -> bool:
+        """Tell whether a row may be made later. One within a savepoint may not: that is rolled
+        back without a word.
+        """
+        return (
+            isinstance(connection, CallersConnection)
+            and connection.alias == self._connection.alias
+            and len(self._database.savepoint_ids) == self._depth
+            and publication.is_sent_on_commit
+            and conf().ON_DATABASE_DOWN != "publish"
+        )
+
+    def add(self, publication: Publication) -> None:
+        """Make a row later.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        publication.message.envelope["headers"][HEADER] = {"run": 0}  # no observer is to keep it
+        self._gathered.append(publication)
+        if len(self._gathered) >= MOST:
+            self.flush()
+
+    def look(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        """Run a statement of the block, after those that it must not come before."""
+        text = str(sql)
+        if "cq_task" in text or text.startswith("SAVEPOINT"):
+            self.flush()
+        return execute(sql, params, many, context)
+
+    def flush(self) -> None:
+        """Make the rows of what was gathered.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        gathered, self._gathered = self._gathered, []
+        if not gathered:
+            return
+        try:
+            record_all(self._connection, gathered)
+        except Exception as exc:
+            self._error = self._error or _told(exc)
+            raise self._error from exc
+
+    def end(self) -> None:
+        """Make the rows that are not made yet; to be called before the commit.
+
+        Raises:
+            Exception: some could not be made, now or earlier.
+        """
+        if self._error is not None:  # somebody has caught it
+            raise self._error
+        if not self._database.needs_rollback:
+            self.flush()
+
+
+def current_batch() -> Batch | None:
+    """Return the batch of the block that this thread is in."""
+    return getattr(_here, "batch", None)
+
+
+def _can_be_reached(database: str) -> bool:
+    try:
+        connections[database].ensure_connection()
+    except LOST as exc:
+        if conf().ON_DATABASE_DOWN == "publish":
+            logger.error("Tasks are published one by one: %s", exc)
+            return False
+        raise _told(exc) from exc
+    return True
+
+
+def _told(exc: Exception) -> Exception:
+    if not isinstance(exc, LOST):
+        return exc
+    return DatabaseUnavailable(
+        f"None of these tasks was accepted: the database does not answer ({exc})."
+    )
+
+
+_here = threading.local()
