@@ -31,6 +31,7 @@ def test_names_of_cq_compat() -> None:
     assert cq_compat.__all__ == [
         "TaskLogHandler",
         "aget",
+        "bulk",
         "current_task",
         "schedule_task",
         "task",
