@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import connections, transaction
@@ -35,12 +35,11 @@ def bulk() -> Iterator[None]:
         DatabaseUnavailable: the database does not answer; nothing was published.
     """
     database = alias()
-    if not (conf().DURABLE and _can_be_reached(database)):
-        yield
-        return
-    outer = current_batch()
-    with transaction.atomic(using=database):
-        batch = Batch(database)
+    with ExitStack() as block:
+        if not (conf().DURABLE and _begin(block, database)):
+            yield
+            return
+        batch, outer = Batch(database), current_batch()
         _here.batch = batch
         try:
             with connections[database].execute_wrapper(batch.look):
@@ -107,9 +106,12 @@ class Batch:
             return
         try:
             record_all(self._connection, gathered)
-        except Exception as exc:
-            self._error = self._error or _told(exc)
+        except LOST as exc:
+            self._error = _unavailable(exc)
             raise self._error from exc
+        except Exception as exc:
+            self._error = exc
+            raise
 
     def end(self) -> None:
         """Make the rows that are not made yet; to be called before the commit.
@@ -128,20 +130,33 @@ def current_batch() -> Batch | None:
     return getattr(_here, "batch", None)
 
 
-def _can_be_reached(database: str) -> bool:
+def _begin(block: ExitStack, database: str) -> bool:
+    """Begin a block's transaction; tell whether there is one."""
+    connection = connections[database]
     try:
-        connections[database].ensure_connection()
+        if not connection.in_atomic_block:
+            block.enter_context(_left_if_unavailable(connection))
+            if connection.connection is not None and not connection.is_usable():
+                connection.close()  # it has idled, and was cut
+        block.enter_context(transaction.atomic(using=database))
     except LOST as exc:
         if conf().ON_DATABASE_DOWN == "publish":
             logger.error("Tasks are published one by one: %s", exc)
             return False
-        raise _told(exc) from exc
+        raise _unavailable(exc) from exc
     return True
 
 
-def _told(exc: Exception) -> Exception:
-    if not isinstance(exc, LOST):
-        return exc
+@contextmanager
+def _left_if_unavailable(connection: Any) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseUnavailable:
+        connection.close()  # the next one may lead to a server that can write
+        raise
+
+
+def _unavailable(exc: Exception) -> DatabaseUnavailable:
     return DatabaseUnavailable(
         f"None of these tasks was accepted: the database does not answer ({exc})."
     )

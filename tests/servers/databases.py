@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.test import override_settings
 from cq_compat.database import close_all
 from cq_compat.ledger import ledger
 from cq_transport import current_ledger, use_ledger
+from tests.servers.waiting import wait_until
 
 pymysql.install_as_MySQLdb()  # by which Django's backend knows its driver
 
@@ -38,6 +39,31 @@ def read_only(connection: Any) -> None:
     """Let a connection of Django's write nothing any more; the next one may."""
     with connection.cursor() as cursor:
         cursor.execute(_READ_ONLY[connection.vendor])
+
+
+def cut(connection: Any) -> None:
+    """Let a server end a connection of Django's that idles."""
+    end, seen, session = {
+        "postgresql": (
+            "SELECT pg_terminate_backend(%s)",
+            "SELECT 1 FROM pg_stat_activity WHERE pid = %s",
+            lambda: connection.connection.info.backend_pid,
+        ),
+        "mysql": (
+            "KILL %s",
+            "SELECT 1 FROM information_schema.processlist WHERE id = %s",
+            lambda: connection.connection.thread_id(),
+        ),
+    }[connection.vendor]
+    found = session()
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+
+        def is_gone() -> bool:
+            cursor.execute(seen, [found])
+            return cursor.fetchone() is None
+
+        cursor.execute(end, [found])
+        wait_until(is_gone, what="the end of the session")
 
 
 def sqlite(folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from cq_compat.outbox import outbox
 from cq_transport import current_ledger, use_ledger
 from tests.conformance.rows.conftest import ALIAS
 from tests.conformance.rows.messages import row
-from tests.servers.databases import declared
+from tests.servers.databases import cut, declared, read_only
 from tests.servers.ports import free_port
 
 
@@ -281,6 +281,31 @@ def test_what_was_caught_is_raised_at_the_end(app: Celery, monkeypatch: pytest.M
     with pytest.raises(DatabaseUnavailable, match=r"None of these tasks .*gone"):
         catch()
     assert (committed(), sent(app)) == ([], 0)
+
+
+def test_a_connection_that_was_cut_while_it_idled(app: Celery) -> None:
+    connection = connections[ALIAS]
+    if connection.vendor == "sqlite":
+        pytest.skip("it has no server")
+    connection.ensure_connection()
+    cut(connection)
+    with bulk():
+        task_id = publish(app)
+
+    assert committed() == [task_id]
+
+
+def test_a_server_that_only_reads_is_left(app: Celery) -> None:
+    read_only(connections[ALIAS])
+
+    def publish_one() -> str:
+        with bulk():
+            return publish(app)
+
+    with pytest.raises(DatabaseUnavailable, match="None of these tasks"):
+        publish_one()
+    assert committed() == []
+    assert committed() == [] != [publish_one()]
 
 
 def test_with_the_database_gone(app: Celery, settings: Any) -> None:
