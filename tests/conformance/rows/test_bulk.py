@@ -285,10 +285,9 @@ def test_what_was_caught_is_raised_at_the_end(app: Celery, monkeypatch: pytest.M
 
 def test_a_connection_that_was_cut_while_it_idled(app: Celery) -> None:
     connection = connections[ALIAS]
-    if connection.vendor == "sqlite":
-        pytest.skip("it has no server")
     connection.ensure_connection()
-    cut(connection)
+    if connection.vendor != "sqlite":  # which has no server that could
+        cut(connection)
     with bulk():
         task_id = publish(app)
 
