@@ -63,6 +63,15 @@ def _check_kind(connection: Any) -> Iterator[CheckMessage]:
             hint="Give it a file as NAME, or set CELERY_TASK_ALWAYS_EAGER in tests.",
             id="cq.W006",
         )
+    if connection.vendor == "sqlite" and not in_memory and _may_fail_to_write(connection):
+        yield Warning(
+            f"A transaction of the database {connection.alias!r}, such as a body of @task, that "
+            'reads before it writes fails with "database is locked" if another process has written '
+            "in between.",
+            hint='Add "transaction_mode": "IMMEDIATE" and "timeout": 20 to its OPTIONS: then it '
+            "waits for the other.",
+            id="cq.W012",
+        )
     if connection.vendor == "mysql" and _charset(connection.settings_dict["OPTIONS"]) != "utf8mb4":
         yield Warning(
             f"The connections to the database {connection.alias!r} have not all of Unicode: a task "
@@ -70,6 +79,11 @@ def _check_kind(connection: Any) -> Iterator[CheckMessage]:
             hint='Add "charset": "utf8mb4" to its OPTIONS.',
             id="cq.W011",
         )
+
+
+def _may_fail_to_write(connection: Any) -> bool:
+    mode = connection.settings_dict["OPTIONS"].get("transaction_mode") or "DEFERRED"
+    return django.VERSION >= (5, 1) and mode.upper() == "DEFERRED"  # none can be chosen before
 
 
 def _charset(options: dict[str, Any]) -> Any:

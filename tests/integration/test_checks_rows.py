@@ -134,6 +134,27 @@ def test_the_character_set_of_mysql(file: str, options: dict[str, str], ids: lis
         assert [message.id for message in check_database(None)] == ids
 
 
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ({"transaction_mode": "IMMEDIATE"}, []),
+        ({"transaction_mode": "exclusive"}, []),
+        ({"transaction_mode": "DEFERRED"}, ["cq.W012"]),
+        ({"transaction_mode": None}, ["cq.W012"]),
+        ({}, ["cq.W012"]),
+    ],
+    ids=str,
+)
+def test_the_transactions_of_sqlite(
+    settings: Any, tmp_path: Path, options: dict[str, Any], ids: list[str]
+) -> None:
+    entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "rows.sqlite3")}
+    with declared(rows={**entry, "OPTIONS": options}):
+        found = check_database(None)
+    assert [message.id for message in found] == (ids if django.VERSION >= (5, 1) else [])
+    assert all("IMMEDIATE" in str(message.hint) for message in found)
+
+
 def test_missing_tables_are_asked_for_on_demand(file: str) -> None:
     found = one(check_tables(None, databases=[file]))
     assert found.id == "cq.W007"
