@@ -39,6 +39,8 @@ class RowLedger:
     def __init__(self) -> None:
         #: The lease of the worker that this process is, if it is one.
         self.lease: Lease | None = None
+        #: Seconds for which that worker waits until it claims the rest of its window.
+        self.patience = 0.0
         self._may_own_unheard = False
 
     # Publishing

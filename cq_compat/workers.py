@@ -30,6 +30,12 @@ from cq_transport.options import SCHEME, Address
 
 logger = get_logger(__name__)
 
+#: Seconds for which a worker that has half of its window at hand waits until it claims the rest.
+PATIENCE = 0.008
+#: The prefetch multiplier from which on it does: then half of the window is, for every process of
+#: the pool, a task that runs and one that waits.
+ENOUGH = 4
+
 _keeper: Keeper | None = None
 
 
@@ -44,6 +50,7 @@ def begin_worker(worker: Any) -> None:
     url = next(iter(_urls(worker.app.conf.broker_read_url)), "")
     if url.startswith(f"{SCHEME}:"):
         ledger.lease = Lease(worker.hostname, str(Address.parse(url)))
+        ledger.patience = PATIENCE if worker.prefetch_multiplier >= ENOUGH else 0.0
         guard_starts(worker.app)
         worker.app.steps["consumer"].add(Keeping)
         register_command()
@@ -73,6 +80,7 @@ def end_worker() -> None:
     global _keeper
     keeper, _keeper = _keeper, None
     lease, ledger.lease = ledger.lease, None
+    ledger.patience = 0.0
     if keeper is not None:
         keeper.stop()
     if lease is not None:

@@ -25,6 +25,11 @@ logger = get_logger(__name__)
 
 #: Messages that are taken in advance where the prefetch count is not limited.
 UNLIMITED = 64
+#: A request for fewer messages than this, and than half of the window, lingers for more
+#: acknowledgements.
+BATCH = 16
+#: Seconds that it lingers; more, if the ledger has patience.
+LINGER = 0.002
 #: Seconds of deliveries in one turn of the event loop: a solo pool runs tasks inside them, and
 #: shutdown, timers and remote control wait for the end of the turn.
 TURN = 0.05
@@ -106,6 +111,14 @@ class Inbox:
         if qos.is_overridden:  # how many it will allow is not known: one at a time
             return (1 if qos.can_consume() else 0) - taken
         return qos.prefetch_count - len(qos) - taken if qos.prefetch_count else UNLIMITED - taken
+
+    def linger(self, room: int) -> float:
+        """Return the seconds for which a request for so many messages waits until there is room
+        for more.
+        """
+        if room >= BATCH or 2 * room >= self.window():
+            return 0.0
+        return max(LINGER, self._channel.ledger.patience)
 
     def arrived(self, deliveries: Sequence[Delivery]) -> None:
         """Take over messages; a surplus goes back into its queue."""

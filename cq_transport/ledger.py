@@ -69,6 +69,12 @@ class Ledger(Protocol):
     def is_durable(self) -> bool:
         """Whether messages outlive the layer, so that publishing need not wait for it."""
 
+    @property
+    def patience(self) -> float:
+        """Seconds for which a worker that has half of its window at hand may wait until it asks for
+        the rest: to claim one message takes almost as long as to claim many.
+        """
+
     def record(self, message: Outgoing, layer: TaskLayer) -> bool:
         """Keep a message that is being published; tell whether the ledger will send it.
 
@@ -97,6 +103,7 @@ class NoLedger:
     """Keeps nothing: every message is sent at once, and every copy may run."""
 
     is_durable = False
+    patience = 0.0
 
     def record(self, message: Outgoing, layer: TaskLayer) -> bool:
         """Leave the message to the transport."""

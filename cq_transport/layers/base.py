@@ -44,6 +44,11 @@ class Consumer(Protocol):
     def window(self) -> int:
         """Return the prefetch count; 0 if it is not limited."""
 
+    def linger(self, room: int) -> float:
+        """Return the seconds for which a request for so many messages waits until there is room
+        for more.
+        """
+
     def arrived(self, deliveries: Sequence[Delivery]) -> None:
         """Take over messages."""
 

@@ -98,6 +98,9 @@ class Taker:
     def window(self) -> int:
         return 1
 
+    def linger(self, room: int) -> float:
+        return 0.0
+
     def arrived(self, deliveries: Sequence[Delivery]) -> None:
         self.found += deliveries
 

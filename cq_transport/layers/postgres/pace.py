@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from random import uniform
 
-#: A request for fewer messages than this, and than half of the window, lingers for more
-#: acknowledgements.
-BATCH = 16
-#: Seconds that it lingers.
-LINGER = 0.002
 #: Seconds that a reader waits at most, after it has come too late once, before it asks.
 PAUSE = 0.002
 #: Times in a row that it came too late, from which on the pause grows no more.
@@ -48,13 +43,10 @@ class Pace:
             self._losses = min(self._losses + 1, MOST_LOSSES)
         self._was_woken = False
 
-    def pause(self, now: float, room: int, window: int) -> float:
-        """Return the seconds to wait before the next request.
+    def pause(self, now: float) -> float:
+        """Return the seconds to leave to rivals before the next request.
 
         Args:
             now: the time (monotonic).
-            room: how many messages it would be for.
-            window: the prefetch count; 0 if it is not limited.
         """
-        linger = LINGER if room < BATCH and 2 * room < window else 0.0
-        return max(linger, self._not_before - now)
+        return max(0.0, self._not_before - now)

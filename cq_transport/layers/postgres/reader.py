@@ -202,7 +202,7 @@ class PostgresReader:
     def _must_pause(self, room: int, now: float) -> bool:
         if not self._watcher.has_hub:
             return False
-        seconds = self._pace.pause(now, room, self._consumer.window())
+        seconds = max(self._consumer.linger(room), self._pace.pause(now))
         if seconds > 0 and now >= self._timer_end:
             self._timer_end = now + seconds
             self._watcher.call_later(seconds, self._end_of_pause)

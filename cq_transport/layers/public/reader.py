@@ -14,12 +14,6 @@ from cq_transport.layers.public.store import Held
 from cq_transport.layers.public.taps import Taps
 from cq_transport.layers.public.threads import make_lock
 
-#: A request for fewer messages than this, and than half of the window, lingers for more
-#: acknowledgements.
-BATCH = 16
-#: Seconds that it lingers.
-LINGER = 0.002
-
 
 class PublicReader:
     """Takes messages from the taps of its queues while its consumer has room.
@@ -101,8 +95,8 @@ class PublicReader:
     def pump(self, eager: bool = False) -> None:
         """Let the taps fill the consumer's room."""
         room = self._consumer.room()
-        if not eager and 0 < room < BATCH and 2 * room < self._consumer.window():
-            self._linger()
+        if not eager and room > 0 and (seconds := self._consumer.linger(room)):
+            self._linger(seconds)
             return
         self._is_lingering = False
         with self._lock:
@@ -167,10 +161,10 @@ class PublicReader:
             self._queues[first] = self._queues.pop(first)
         return channels
 
-    def _linger(self) -> None:
+    def _linger(self, seconds: float) -> None:
         if not self._is_lingering:
             self._is_lingering = True
-            self._watcher.call_later(LINGER, self._end_of_linger)
+            self._watcher.call_later(seconds, self._end_of_linger)
 
     def _end_of_linger(self) -> None:
         if self._is_lingering:

@@ -7,12 +7,6 @@ from collections.abc import Sequence
 from cq_transport.layers.base import Consumer, Watcher
 from cq_transport.layers.redis.reader import HostReader
 
-#: A request for fewer messages than this, and than half of the window, lingers for more
-#: acknowledgements.
-BATCH = 16
-#: Seconds that it lingers.
-LINGER = 0.002
-
 
 class RedisReader:
     """Spreads one consumer's room over the hosts.
@@ -48,8 +42,8 @@ class RedisReader:
         room = self._consumer.room() - sum(host.reserved for host in self._hosts)
         if room <= 0:
             return
-        if not eager and room < BATCH and 2 * room < self._consumer.window():
-            self._linger()
+        if not eager and (seconds := self._consumer.linger(room)):
+            self._linger(seconds)
             return
         for host in idle:  # at least one each: a surplus is put back
             host.pump(max(1, room // len(idle)))
@@ -74,10 +68,10 @@ class RedisReader:
         for host in self._hosts:
             host.close()
 
-    def _linger(self) -> None:
+    def _linger(self, seconds: float) -> None:
         if not self._lingering:
             self._lingering = True
-            self._watcher.call_later(LINGER, self._end_of_linger)
+            self._watcher.call_later(seconds, self._end_of_linger)
 
     def _end_of_linger(self) -> None:
         self._lingering = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cq_transport.layers.postgres.pace import BATCH, LINGER, MOST_LOSSES, PAUSE, Pace
+from cq_transport.layers.postgres.pace import MOST_LOSSES, PAUSE, Pace
 
 NOW = 100.0
 
@@ -12,7 +12,7 @@ def pauses(pace: Pace, holding: bool = False) -> list[float]:
     found = []
     for _ in range(200):
         pace.woken(NOW, holding)
-        found.append(pace.pause(NOW, 64, 64))
+        found.append(pace.pause(NOW))
     return found
 
 
@@ -66,13 +66,3 @@ def test_who_has_messages_in_hand_leaves_the_first_chance_to_rivals() -> None:
     pace.answered(True)
 
     assert max(pauses(pace, holding=True)) > PAUSE
-
-
-def test_small_requests_linger() -> None:
-    pace = Pace()
-
-    assert pace.pause(NOW, room=1, window=8) == LINGER
-    assert pace.pause(NOW, room=4, window=8) == 0, "half of the window is free"
-    assert pace.pause(NOW, room=BATCH, window=1000) == 0, "it is worth a request"
-    assert pace.pause(NOW, room=1, window=1) == 0, "nothing else could be awaited"
-    assert pace.pause(NOW, room=1, window=0) == 0, "the window has no limit"
