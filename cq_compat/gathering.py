@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections
 from kombu.log import get_logger
 
 from cq_compat.conf import conf
-from cq_compat.database import LOST, CallersConnection, Connection, alias
+from cq_compat.database import LOST, CallersConnection, Connection
 from cq_compat.errors import DatabaseUnavailable
 from cq_compat.recording import Publication, record_all
 from cq_compat.records import HEADER
@@ -34,15 +34,14 @@ def bulk() -> Iterator[None]:
     Raises:
         DatabaseUnavailable: the database does not answer; nothing was published.
     """
-    database = alias()
     with ExitStack() as block:
-        if not (conf().DURABLE and _begin(block, database)):
+        batch = _begin(block) if conf().DURABLE else None
+        if batch is None:
             yield
             return
-        batch, outer = Batch(database), current_batch()
-        _here.batch = batch
+        outer, _here.batch = current_batch(), batch
         try:
-            with connections[database].execute_wrapper(batch.look):
+            with batch.database.execute_wrapper(batch.look):
                 yield
         finally:
             _here.batch = outer
@@ -53,13 +52,13 @@ class Batch:
     """Messages whose rows are not made yet.
 
     Args:
-        database: the alias of the database, in a transaction.
+        connection: the publisher's, in a transaction.
     """
 
-    def __init__(self, database: str) -> None:
-        self._database = connections[database]
-        self._connection = CallersConnection()
-        self._depth = len(self._database.savepoint_ids)
+    def __init__(self, connection: CallersConnection) -> None:
+        self.database = connections[connection.alias]
+        self._connection = connection
+        self._depth = len(self.database.savepoint_ids)
         self._gathered: list[Publication] = []
         self._error: Exception | None = None
 
@@ -70,7 +69,7 @@ class Batch:
         return (
             isinstance(connection, CallersConnection)
             and connection.alias == self._connection.alias
-            and len(self._database.savepoint_ids) == self._depth
+            and len(self.database.savepoint_ids) == self._depth
             and publication.is_sent_on_commit
             and conf().ON_DATABASE_DOWN != "publish"
         )
@@ -121,7 +120,7 @@ class Batch:
         """
         if self._error is not None:  # somebody has caught it
             raise self._error
-        if not self._database.needs_rollback:
+        if not self.database.needs_rollback:
             self.flush()
 
 
@@ -130,29 +129,30 @@ def current_batch() -> Batch | None:
     return getattr(_here, "batch", None)
 
 
-def _begin(block: ExitStack, database: str) -> bool:
-    """Begin a block's transaction; tell whether there is one."""
-    connection = connections[database]
+def _begin(block: ExitStack) -> Batch | None:
+    """Begin a block's transaction; return its batch if there is one."""
+    connection = CallersConnection()
+    database = connections[connection.alias]
     try:
-        if not connection.in_atomic_block:
-            block.enter_context(_left_if_unavailable(connection))
-            if connection.connection is not None and not connection.is_usable():
-                connection.close()  # it has idled, and was cut
-        block.enter_context(transaction.atomic(using=database))
+        if not database.in_atomic_block:
+            block.enter_context(_left_if_unavailable(database))
+            if database.connection is not None and not database.is_usable():
+                database.close()  # it has idled, and was cut
+        block.enter_context(connection.transaction())
     except LOST as exc:
         if conf().ON_DATABASE_DOWN == "publish":
             logger.error("Tasks are published one by one: %s", exc)
-            return False
+            return None
         raise _unavailable(exc) from exc
-    return True
+    return Batch(connection)
 
 
 @contextmanager
-def _left_if_unavailable(connection: Any) -> Iterator[None]:
+def _left_if_unavailable(database: Any) -> Iterator[None]:
     try:
         yield
     except DatabaseUnavailable:
-        connection.close()  # the next one may lead to a server that can write
+        database.close()  # the next one may lead to a server that can write
         raise
 
 

@@ -1,7 +1,9 @@
 """Celery's example Django project does with one broker what it does with another."""
 
+import os
 from collections.abc import Iterator
 
+import django
 import pytest
 
 from tests.compat.example import Example, ExampleWorker
@@ -28,8 +30,10 @@ def worker(example: Example) -> Iterator[ExampleWorker]:
 
 
 def test_check(example: Example) -> None:
-    # The project's own: no DEFAULT_AUTO_FIELD, and SQLite as Django sets it up.
-    assert set(example.check()) - {"cq.W012"} == {"models.W042"}
+    expected = ["models.W042"]  # the project's own: no DEFAULT_AUTO_FIELD
+    if os.environ["TEST_BROKER"].startswith("channels") and django.VERSION >= (5, 1):
+        expected = ["cq.W012", *expected]  # SQLite as Django sets it up
+    assert example.check() == expected
 
 
 def test_results(example: Example, worker: ExampleWorker) -> None:

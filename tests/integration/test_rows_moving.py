@@ -13,15 +13,14 @@ from redis.exceptions import RedisError
 
 from cq_compat.database import own_connection
 from cq_compat.lease import Lease
-from cq_compat.ledger import ledger
 from cq_compat.mirror import WorkingMirror
 from cq_compat.models import Task
 from cq_compat.moving import move
 from cq_compat.outbox import outbox
-from cq_transport import current_ledger, use_ledger
 from tests.servers.databases import declared
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
+from tests.servers.publishing import kept_in_rows
 from tests.servers.redis import RedisServer
 
 TASKS = "tasks"
@@ -37,9 +36,7 @@ def database(postgres_server: PostgresServer, django_db_blocker: Any) -> Iterato
 
 @pytest.fixture
 def app(database: None, layers: dict[str, Any]) -> Iterator[Celery]:
-    before = current_ledger()
-    use_ledger(ledger)
-    with Celery("moving", set_as_current=False) as app:
+    with kept_in_rows(), Celery("moving", set_as_current=False) as app:
         app.conf.update(
             broker_url=f"channels://default/{uuid4().hex[:8]}",
             result_backend="cq",
@@ -49,7 +46,6 @@ def app(database: None, layers: dict[str, Any]) -> Iterator[Celery]:
             ],
         )
         yield app
-    use_ledger(before)
     assert outbox.flush(10)
     Task.objects.using(TASKS).all().delete()
 

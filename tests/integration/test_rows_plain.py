@@ -7,17 +7,13 @@ from uuid import uuid4
 import pytest
 from kombu import Connection
 
-from cq_compat.ledger import ledger
-from cq_transport import current_ledger, use_ledger
+from tests.servers.publishing import kept_in_rows
 
 
 @pytest.fixture
 def connection(layers: dict[str, Any]) -> Iterator[Connection]:
-    before = current_ledger()
-    use_ledger(ledger)
-    with Connection(f"channels://default/{uuid4().hex[:8]}") as connection:
+    with kept_in_rows(), Connection(f"channels://default/{uuid4().hex[:8]}") as connection:
         yield connection
-    use_ledger(before)
 
 
 def test_to_a_queue_that_was_only_declared(connection: Connection) -> None:

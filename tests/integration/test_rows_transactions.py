@@ -1,10 +1,9 @@
 """A task belongs to the transaction that published it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from celery import Celery
@@ -17,31 +16,18 @@ from cq_compat import states
 from cq_compat.database import alias, own_connection
 from cq_compat.errors import DatabaseUnavailable
 from cq_compat.lease import Lease
-from cq_compat.ledger import ledger
 from cq_compat.mirror import KeepingMirror, Outcome, WorkingMirror
 from cq_compat.models import Task
 from cq_compat.native.coalescing import publish_one
 from cq_compat.outbox import outbox
 from cq_compat.signals import TaskSignal, task_kept, task_recorded
-from cq_transport import current_ledger, use_ledger
 from tests.servers.databases import declared
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
+from tests.servers.publishing import kept_in_rows, publisher, rolled_back, sent
 from tests.servers.waiting import wait_until
 
 TASKS, OTHER, GONE = "tasks", "other", "gone"
-
-
-class Undone(Exception):
-    """Rolls a transaction back."""
-
-
-@contextmanager
-def rolled_back(using: str) -> Iterator[None]:
-    """Run a block in a transaction, or a savepoint, that is then undone."""
-    with suppress(Undone), transaction.atomic(using=using):
-        yield
-        raise Undone
 
 
 @contextmanager
@@ -79,10 +65,8 @@ def databases(postgres_server: PostgresServer, django_db_blocker: Any) -> Iterat
 
 @pytest.fixture(autouse=True)
 def empty(databases: None, layers: dict[str, Any]) -> Iterator[None]:
-    before = current_ledger()
-    use_ledger(ledger)
-    yield
-    use_ledger(before)
+    with kept_in_rows():
+        yield
     assert outbox.flush(10)
     Task.objects.using(TASKS).all().delete()
 
@@ -90,21 +74,13 @@ def empty(databases: None, layers: dict[str, Any]) -> Iterator[None]:
 @pytest.fixture
 def app() -> Iterator[Celery]:
     """An app with a namespace of its own."""
-    with Celery("transactions", set_as_current=False) as app:
-        app.conf.update(broker_url=f"channels://default/{uuid4().hex[:8]}", result_backend="cq")
+    with publisher() as app:
         yield app
 
 
 @pytest.fixture
 def publish(app: Celery) -> Callable[[], AsyncResult]:
     return lambda: app.send_task("tests.add", (1, 2))
-
-
-def sent(app: Celery) -> int:
-    """Return how many messages are in the queue once nothing is under way."""
-    assert outbox.flush(10)
-    with app.connection_for_read() as connection:
-        return int(connection.default_channel.layer.size(app.conf.task_default_queue))
 
 
 def rows() -> set[str]:

@@ -13,8 +13,7 @@ from django.db import connections
 from django.test import override_settings
 
 from cq_compat.database import close_all
-from cq_compat.ledger import ledger
-from cq_transport import current_ledger, use_ledger
+from tests.servers.publishing import kept_in_rows
 from tests.servers.waiting import wait_until
 
 pymysql.install_as_MySQLdb()  # by which Django's backend knows its driver
@@ -81,17 +80,17 @@ def sqlite(folder: Path) -> dict[str, Any]:
 @contextmanager
 def declared(**entries: dict[str, Any]) -> Iterator[None]:
     """Give this process databases by their aliases, and rows of its tasks to the first of them."""
-    before = current_ledger()
     known = connections.configure_settings({"default": connections.settings["default"], **entries})
     for alias in entries:
         connections.settings[alias] = known[alias]
     try:
-        with override_settings(INSTALLED_APPS=["cq_compat"], CQ={"DATABASE": next(iter(entries))}):
+        settings = override_settings(
+            INSTALLED_APPS=["cq_compat"], CQ={"DATABASE": next(iter(entries))}
+        )
+        with settings, kept_in_rows():
             close_all()  # they may be to the database of a longer block around this one
-            use_ledger(ledger)
             yield
     finally:
-        use_ledger(before)
         close_all()
         for alias in entries:
             connections[alias].close()

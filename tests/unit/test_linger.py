@@ -8,8 +8,9 @@ import pytest
 from cq_compat.ledger import ledger
 from cq_compat.workers import PATIENCE, begin_worker, end_worker
 from cq_transport.inbox import BATCH, LINGER, Inbox
-from cq_transport.ledger import NoLedger, current_ledger, use_ledger
+from cq_transport.ledger import NoLedger
 from cq_transport.qos import QoS
+from tests.servers.publishing import kept_in_rows
 
 
 def inbox(window: int, patience: float = 0.0) -> Inbox:
@@ -43,7 +44,7 @@ def test_others_do_not(window: int, room: int, why: str) -> None:
     assert inbox(window, patience=1).linger(room) == 0, why
 
 
-def test_nothing_is_kept_without_patience() -> None:
+def test_who_keeps_nothing_has_no_patience() -> None:
     assert NoLedger().patience == 0
 
 
@@ -53,18 +54,14 @@ def test_nothing_is_kept_without_patience() -> None:
 def test_a_worker_with_little_at_hand_has_none(
     multiplier: int, patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = current_ledger()
-    use_ledger(ledger)
     conf = SimpleNamespace(broker_read_url="channels://default")
     app = SimpleNamespace(conf=conf, steps={"consumer": set()})
     worker = SimpleNamespace(app=app, hostname="w1@test", prefetch_multiplier=multiplier)
     for name in ("conf", "guard_starts", "register_command"):
         monkeypatch.setattr(f"cq_compat.workers.{name}", lambda *args: None)
     monkeypatch.setattr("cq_compat.workers.Lease", lambda *args: None)
-    try:
+    with kept_in_rows():
         begin_worker(worker)
-        assert ledger.patience == patience
-        end_worker()
-        assert ledger.patience == 0
-    finally:
-        use_ledger(before)
+    assert ledger.patience == patience
+    end_worker()
+    assert ledger.patience == 0

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from celery import Celery, current_app
 
-from cq_compat.ledger import ledger
-from cq_transport import current_ledger, use_ledger
 from tests.acceptance.effects import count, make_constraint, make_table
 from tests.project.options import LOGGER, ROUTES
 from tests.servers.databases import SQLITE, declared, sqlite
@@ -75,16 +73,14 @@ def make_project(
 @contextmanager
 def publishing(project: Project, alias: str) -> Iterator[Celery]:
     """Let a project's app be the current one, with the project's rows under an alias."""
-    database, before = project.settings["DATABASES"]["default"], current_ledger()
+    database = project.settings["DATABASES"]["default"]
     current = current_app._get_current_object()
-    use_ledger(ledger)
     with declared(**{alias: database}), project.client() as app:
         app.set_current()
         app.set_default()  # of other threads
         yield app
     current.set_current()
     current.set_default()
-    use_ledger(before)
 
 
 @pytest.fixture(scope="package")

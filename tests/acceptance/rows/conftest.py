@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from cq_compat.ledger import ledger
-from cq_transport import current_ledger, use_ledger
 from tests.servers.databases import declared
 from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
@@ -39,8 +37,7 @@ def project(
 
 @pytest.fixture(scope="package")
 def app(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
-    database, before = project.settings["DATABASES"]["default"], current_ledger()
-    use_ledger(ledger)
+    database = project.settings["DATABASES"]["default"]
     with (
         django_db_blocker.unblock(),
         declared(**{ALIAS: database}),
@@ -48,4 +45,3 @@ def app(project: Project, django_db_blocker: Any) -> Iterator[Celery]:
         project.worker("-c", "4", *OPTIONS),
     ):
         yield app
-    use_ledger(before)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -11,39 +12,31 @@ from celery import Celery, chord, group
 from django.db import DataError, OperationalError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from cq_compat import bulk, gathering, states
+from cq_compat import bulk, gathering, recording, states
 from cq_compat.errors import DatabaseUnavailable
 from cq_compat.gathering import MOST, current_batch
-from cq_compat.ledger import ledger
 from cq_compat.mirror.publishing import ROWS
 from cq_compat.models import Task
 from cq_compat.outbox import outbox
-from cq_transport import current_ledger, use_ledger
 from tests.conformance.rows.conftest import ALIAS
 from tests.conformance.rows.messages import row
 from tests.servers.databases import cut, declared, read_only
 from tests.servers.ports import free_port
-
-
-class Undone(Exception):
-    """Ends a block."""
+from tests.servers.publishing import Undone, kept_in_rows, publisher, rolled_back, sent
 
 
 @pytest.fixture(autouse=True)
 def durable(database: str, layers: dict[str, Any]) -> Iterator[None]:
     """Let tasks be rows here."""
-    before = current_ledger()
-    use_ledger(ledger)
-    yield
-    use_ledger(before)
+    with kept_in_rows():
+        yield
     assert outbox.flush(10)
 
 
 @pytest.fixture
 def app() -> Iterator[Celery]:
     """An app with a namespace of its own."""
-    with Celery("bulk", set_as_current=False) as app:
-        app.conf.update(broker_url=f"channels://default/{uuid4().hex[:8]}", result_backend="cq")
+    with publisher() as app:
         yield app
 
 
@@ -52,18 +45,8 @@ def publish(app: Celery, **options: Any) -> str:
 
 
 def committed() -> list[str]:
-    """Return the ids of the tasks that there are, the oldest first; a look outside of bulk()."""
-    return [
-        str(pk)
-        for pk in Task.objects.using(ALIAS).order_by("created_at").values_list("pk", flat=True)
-    ]
-
-
-def sent(app: Celery) -> int:
-    """Return how many messages are in the queue once nothing is under way."""
-    assert outbox.flush(10)
-    with app.connection_for_read() as connection:
-        return int(connection.default_channel.layer.size(app.conf.task_default_queue))
+    """Return the ids of the tasks that there are."""
+    return [str(pk) for pk in Task.objects.using(ALIAS).values_list("pk", flat=True)]
 
 
 @contextmanager
@@ -125,11 +108,10 @@ def test_what_raises_has_published_nothing(app: Celery) -> None:
 
 
 def test_a_caller_that_rolls_back_has_published_nothing(app: Celery) -> None:
-    with suppress(Undone), transaction.atomic(using=ALIAS):
+    with rolled_back(ALIAS):
         with bulk():
             publish(app)
         assert len(committed()) == 1
-        raise Undone
 
     assert (committed(), sent(app)) == ([], 0)
 
@@ -145,9 +127,8 @@ def test_who_sets_a_rollback_has_published_nothing(app: Celery) -> None:
 def test_a_savepoint_is_rolled_back_alone(app: Celery) -> None:
     with bulk():
         before = publish(app)
-        with suppress(Undone), transaction.atomic(using=ALIAS):
+        with rolled_back(ALIAS):
             publish(app)
-            raise Undone
         with transaction.atomic(using=ALIAS):
             inside = publish(app)
         after = publish(app)
@@ -228,9 +209,7 @@ def test_a_countdown_goes_on_in_the_block(app: Celery, monkeypatch: pytest.Monke
         alone = publish(app, countdown=3600)
         assert row(alone).due_at  # its row is made now
         gathered = publish(app, countdown=3600)
-        now = gathering.record_all.__globals__["monotonic"]
-        monkeypatch.setitem(gathering.record_all.__globals__, "monotonic", lambda: now() + 1800)
-    monkeypatch.undo()
+        monkeypatch.setattr(recording, "monotonic", lambda: monotonic() + 1800)
 
     earlier = row(alone).due_at - row(gathered).due_at
     assert 1700 < earlier.total_seconds() < 1810
