@@ -39,7 +39,7 @@ def test_every_button_works_on_embedded_and_on_real_servers(
     postgres_server.run("TABLE shop_order", database.rpartition("/")[2])
 
 
-def test_one_at_a_time_and_one_ctrl_c_ends_everything(tmp_path: Path) -> None:
+def test_one_at_a_time_ended_by_ctrl_c_and_by_a_program_that_dies(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         demo = Demo(tmp_path, port).start()
@@ -53,9 +53,12 @@ def test_one_at_a_time_and_one_ctrl_c_ends_everything(tmp_path: Path) -> None:
         demo.signal(signal.SIGINT)
         assert demo.wait_end() == 0
         assert demo.start().url == f"http://127.0.0.1:{port}/"  # again, on the same files
+        demo.program("worker").kill()
+        assert demo.wait_end() == 1
+        assert "worker has ended with exit code -9" in demo.log
 
 
-def test_a_flush_under_load_loses_nothing(demo: Demo) -> None:
+def test_a_flush_loses_nothing_and_a_killed_supervisor_takes_everything_along(demo: Demo) -> None:
     port = demo.url.rpartition(":")[2].strip("/")
     flush = subprocess.run(
         [sys.executable, "-m", "demo", "flush", "--port", port],
@@ -69,6 +72,8 @@ def test_a_flush_under_load_loses_nothing(demo: Demo) -> None:
     assert first != last  # the tasks were under way
     assert last == "published 500  done 500  waiting 0  lost 0  twice 0"
     assert "The channel layer has lost its messages" in demo.log_of("worker")
+    demo.signal(signal.SIGKILL)
+    assert demo.wait_end() == -signal.SIGKILL
 
 
 def test_there_is_no_flush_without_a_shop(tmp_path: Path) -> None:
@@ -78,17 +83,6 @@ def test_there_is_no_flush_without_a_shop(tmp_path: Path) -> None:
         flush = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert flush.returncode == 1
     assert "start `python -m demo` first" in flush.stderr
-
-
-def test_a_killed_supervisor_takes_everything_along(demo: Demo) -> None:
-    demo.signal(signal.SIGKILL)
-    assert demo.wait_end() == -signal.SIGKILL
-
-
-def test_a_program_that_dies_ends_the_demo_and_is_named(demo: Demo) -> None:
-    demo.program("worker").kill()
-    assert demo.wait_end() == 1
-    assert "worker has ended with exit code -9" in demo.log
 
 
 def test_files_that_cannot_be_written_are_named(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ import cq_transport
 from tests.chaos.audit import AUDIT
 from tests.chaos.load import Load
 from tests.chaos.stage import Stage
+from tests.extent import extent
 from tests.servers.postgres import PostgresServer
 from tests.servers.project import Project
 from tests.servers.proxy import Proxy
 from tests.servers.redis import RedisServer
 
-POOLS = {"prefork": ("-P", "prefork", "-c", "2"), "threads": ("-P", "threads", "-c", "2")}
+PREFORK = {"prefork": ("-P", "prefork", "-c", "2")}
+#: The main process alone has to do with the layer; it is the same in both but for acknowledgements.
+POOLS = extent(PREFORK, {**PREFORK, "threads": ("-P", "threads", "-c", "2")})
 
 
 @pytest.fixture(scope="module")
