@@ -22,6 +22,11 @@ class Dialect:
             the clock is so coarse that there are such rows.
         ignore: what ends an INSERT that is to leave a row of the same ``{key}`` alone.
         pairs: what stands around a list of pairs to make it a set of rows.
+        json_pairs: the condition that a task is one of a list of objects with its id and run, which
+            is a parameter given twice; empty where there is none. However many they are, the
+            statement is the same, and is planned once.
+        json_rows: a source of tasks' columns from a list of objects, and of a number ``value`` with
+            each from another; empty where there is none.
         skip_locked: what lets a SELECT pass over rows that another transaction changes.
         counts_ignored: whether an INSERT that left a row alone says so by its row count.
         has_returning: whether an UPDATE can return the rows that it changed.
@@ -34,6 +39,8 @@ class Dialect:
     insertion: str
     ignore: str
     pairs: str
+    json_pairs: str
+    json_rows: str
     skip_locked: str
     counts_ignored: bool
     has_returning: bool
@@ -47,6 +54,14 @@ POSTGRESQL = Dialect(
     insertion="id",
     ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="({})",
+    # The ids stand in it alone, too: for them the index is searched.
+    json_pairs=(
+        "id = ANY (ARRAY(SELECT id FROM json_to_recordset(%s) AS wanted (id text))) AND (id, run) "
+        "IN (SELECT id, run FROM json_to_recordset(%s) AS wanted (id text, run integer))"
+    ),
+    json_rows=(
+        "ROWS FROM (json_populate_recordset(NULL::cq_task, %s), json_array_elements_text(%s)) made"
+    ),
     skip_locked="FOR UPDATE SKIP LOCKED",
     counts_ignored=True,
     has_returning=True,
@@ -60,6 +75,8 @@ SQLITE = Dialect(
     insertion="rowid",
     ignore="ON CONFLICT ({key}) DO NOTHING",
     pairs="(VALUES {})",
+    json_pairs="",
+    json_rows="",
     skip_locked="",
     counts_ignored=True,
     has_returning=sqlite3.sqlite_version_info >= (3, 35),
@@ -72,6 +89,8 @@ MYSQL = Dialect(
     insertion="id",
     ignore="ON DUPLICATE KEY UPDATE {key} = {key}",
     pairs="({})",
+    json_pairs="",
+    json_rows="",
     skip_locked="FOR UPDATE SKIP LOCKED",
     counts_ignored=False,  # Django asks for rows found, not rows changed
     has_returning=False,

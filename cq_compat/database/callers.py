@@ -25,12 +25,16 @@ class CallersConnection:
         """The kind of database."""
         return str(self._connection.vendor)
 
-    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
+    def execute(
+        self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
+    ) -> int:
         """Run a statement and return how many rows it changed."""
         changed: int = self._run(statement, params, lambda cursor: cursor.rowcount, once)
         return changed
 
-    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
+    def fetch(
+        self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
+    ) -> list[Row]:
         """Run a statement and return its rows."""
         rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()), once)
         return rows

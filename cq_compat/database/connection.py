@@ -25,15 +25,21 @@ class Connection(Protocol):
     def vendor(self) -> str:
         """The kind of database, as Django names it."""
 
-    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
+    def execute(
+        self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
+    ) -> int:
         """Run a statement and return how many rows it changed.
 
         Args:
             once: raise if the connection was cut, where the statement may have been run unheard.
+            row: the one row that it changes, if that is so: it may share a transaction with those
+                of other threads, where the connection is shared.
         """
 
-    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
-        """Run a statement and return its rows."""
+    def fetch(
+        self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
+    ) -> list[Row]:
+        """Run a statement and return its rows; the arguments are those of ``execute``."""
 
     def adapt_time(self, value: datetime | None) -> Any:
         """Return a time as the database stores it."""

@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections
 from django.db.utils import load_backend
 
 from cq_compat.database.connection import LOST, ReadOnly, Row, alias, read_only_is_lost
+from cq_compat.database.turns import Call, Turns
 from cq_transport.forks import hold_in_forks, reset_in_children
 
 #: Most seconds that a fork waits for a thread that uses a connection.
@@ -20,7 +21,9 @@ FORK_PATIENCE = 5.0
 
 
 class OwnConnection:
-    """A connection that this package alone uses; threads take turns."""
+    """A connection that this package alone uses. Threads take turns; what several of them write
+    about single rows is one transaction, so that they wait for the disk together.
+    """
 
     def __init__(self) -> None:
         self._begin()
@@ -30,8 +33,9 @@ class OwnConnection:
 
     def _begin(self) -> None:
         self._lock = threading.RLock()
+        self._turns = Turns(self._run_calls, self._lock)
         self._connection: Any = None
-        self._cursor: Any = None
+        self._cursors: list[Any] = []
         self._depth = 0
         self._thread = 0
         self._after_commit: list[Callable[[], None]] = []
@@ -63,9 +67,11 @@ class OwnConnection:
         """The kind of database."""
         return str(self._ready().vendor)
 
-    def execute(self, statement: str, params: Sequence[Any], *, once: bool = False) -> int:
+    def execute(
+        self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
+    ) -> int:
         """Run a statement and return how many rows it changed."""
-        changed: int = self._run(statement, params, lambda cursor: cursor.rowcount, once)
+        changed: int = self._run(statement, params, _rowcount, once, row)
         return changed
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
@@ -76,9 +82,11 @@ class OwnConnection:
             cursor.executemany(statement, rows)
             return int(cursor.rowcount)
 
-    def fetch(self, statement: str, params: Sequence[Any], *, once: bool = False) -> list[Row]:
+    def fetch(
+        self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
+    ) -> list[Row]:
         """Run a statement and return its rows."""
-        rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()), once)
+        rows: list[Row] = self._run(statement, params, _rows, once, row)
         return rows
 
     def adapt_time(self, value: datetime | None) -> Any:
@@ -121,7 +129,7 @@ class OwnConnection:
     def close(self) -> None:
         """Close the connection; the next statement opens another."""
         with self._lock:
-            connection, self._connection, self._cursor = self._connection, None, None
+            connection, self._connection, self._cursors = self._connection, None, []
             if connection is not None:
                 try:
                     connection.close()
@@ -129,6 +137,20 @@ class OwnConnection:
                     pass
 
     def _run(
+        self,
+        statement: str,
+        params: Sequence[Any],
+        answer: Callable[[Any], Any],
+        once: bool,
+        row: str | None,
+    ) -> Any:
+        # Celery raises a soft time limit in the main thread, at any place: others must not depend
+        # on that thread.
+        if row is None or self.is_mine or threading.current_thread() is threading.main_thread():
+            return self._run_alone(statement, params, answer, once)
+        return self._turns.take(Call(row, statement, params, answer, once))
+
+    def _run_alone(
         self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any], once: bool
     ) -> Any:
         with self._lock:
@@ -146,11 +168,59 @@ class OwnConnection:
                 return self._run_once(statement, params, answer)
 
     def _run_once(self, statement: str, params: Sequence[Any], answer: Callable[[Any], Any]) -> Any:
-        if self._cursor is None:  # to make one takes as long as to run a statement
-            self._cursor = self._ready().cursor()
+        cursor = self._first_cursors(1)[0]
         with read_only_is_lost():
-            self._cursor.execute(statement, params)
-        return answer(self._cursor)
+            cursor.execute(statement, params)
+        return answer(cursor)
+
+    def _first_cursors(self, count: int) -> list[Any]:
+        while len(self._cursors) < count:  # to make one takes as long as to run a statement
+            self._cursors.append(self._ready().cursor())
+        return self._cursors[:count]
+
+    def _run_calls(self, calls: Sequence[Call]) -> None:
+        lost: Exception | None = None
+        if len(calls) > 1:
+            try:
+                self._run_together(calls)
+                return
+            except BaseException as exc:  # one of them spoils it for all, or it is the connection
+                self.close()
+                if not isinstance(exc, Exception):
+                    raise
+                lost = exc if isinstance(exc, LOST) else None
+        for call in calls:
+            if lost is not None and call.once:
+                call.fail(lost)
+            else:
+                self._run_call(call)
+
+    def _run_call(self, call: Call) -> None:
+        try:
+            call.succeed(self._run_alone(call.statement, call.params, call.answer, call.once))
+        except Exception as exc:
+            call.fail(exc)
+
+    def _run_together(self, calls: Sequence[Call]) -> None:
+        # In one order, so that two processes do not block each other.
+        calls = sorted(calls, key=lambda call: call.row)
+        if _has_pipeline(self._ready()):
+            results = self._run_pipeline(calls)
+        else:
+            with self.transaction():
+                results = [
+                    self._run_once(call.statement, call.params, call.answer) for call in calls
+                ]
+        for call, result in zip(calls, results, strict=True):
+            call.succeed(result)
+
+    def _run_pipeline(self, calls: Sequence[Call]) -> list[Any]:
+        # One round trip; what PostgreSQL gets until the end of a pipeline is one transaction.
+        connection, cursors = self._ready(), self._first_cursors(len(calls))
+        with read_only_is_lost(), connection.wrap_database_errors, connection.connection.pipeline():
+            for call, cursor in zip(calls, cursors, strict=True):
+                cursor.execute(call.statement, call.params)
+        return [call.answer(cursor) for call, cursor in zip(calls, cursors, strict=True)]
 
     def _was_cut(self) -> bool:
         connection = self._connection
@@ -160,6 +230,9 @@ class OwnConnection:
         return connection.connection is None or not connection.is_usable()
 
     def _ready(self) -> Any:
+        ready = self._connection
+        if ready is not None:  # its kind is asked for while another thread uses it
+            return ready
         with self._lock:
             if self._connection is None:
                 self._connection = _connection_of_ones_own(alias())
@@ -202,6 +275,15 @@ def _connection_of_ones_own(alias: str) -> Any:
     return load_backend(settings["ENGINE"]).DatabaseWrapper(settings, alias)
 
 
+def _has_pipeline(connection: Any) -> bool:
+    connection.ensure_connection()
+    if not hasattr(connection.connection, "pipeline"):  # psycopg 2, and other databases
+        return False
+    from psycopg import Pipeline
+
+    return Pipeline.is_supported()  # by the client's library
+
+
 def _may_prepare(settings: dict[str, Any]) -> bool:
     # Where a pooler gives each transaction another session, Django is told by this setting.
     if settings.get("DISABLE_SERVER_SIDE_CURSORS") or "postgresql" not in settings["ENGINE"]:
@@ -209,6 +291,14 @@ def _may_prepare(settings: dict[str, Any]) -> bool:
     from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
     return bool(is_psycopg3)
+
+
+def _rowcount(cursor: Any) -> int:
+    return int(cursor.rowcount)
+
+
+def _rows(cursor: Any) -> list[Row]:
+    return list(cursor.fetchall())
 
 
 def close_all() -> None:

@@ -31,8 +31,8 @@ class EndingTable(TaskTable):
     ) -> End | None:
         """End the one task that meets the guard; ``None`` if it does not."""
         if self.dialect.has_returning:
-            rows = self.update_returning(sets, values, guard, params, _COLUMNS)
-        elif self.update_one(sets, values, guard, params):
+            rows = self.update_returning(sets, values, guard, params, _COLUMNS, row=task_id)
+        elif self.update_one(sets, values, guard, params, row=task_id):
             rows = self.select(_COLUMNS, "id = %s", [task_id])
         else:
             rows = []

@@ -10,7 +10,7 @@ from cq_compat.links import NO_LINK, Link
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import End, Outcome
-from cq_compat.mirror.table import OPEN, READY, UNSETTLED, flat, marks
+from cq_compat.mirror.table import OPEN, READY, UNSETTLED, marks
 from cq_compat.records import Record, nesting_of
 
 #: What a new row begins with, in SQL: what is the same in every row need not be sent with each.
@@ -20,8 +20,6 @@ _NEW = {
     **dict.fromkeys(("worker", "content_type"), "''"),
 }
 _LINKED = {name: value for name, value in _NEW.items() if name not in ("is_subtask", "is_held")}
-#: Rows that one statement makes: 20 parameters each, of which some builds of SQLite take 999.
-ROWS = 45
 _EMPTY: dict[str, Any] = {}
 _UNKNOWN: dict[str, Any] = {
     **dict.fromkeys(("name", "args", "kwargs", "broker", "exchange", "queue", "message"), ""),
@@ -56,17 +54,16 @@ class PublishingMirror(EndingTable):
         )
 
     def record_all(self, records: Sequence[Record]) -> None:
-        """Make rows, many by one statement.
+        """Make rows, as many by one statement as the database takes.
 
         Raises:
             django.db.IntegrityError: there is a row of one of the ids.
         """
-        rows = [(record, {**self._columns(record), **_links(record.link)}) for record in records]
-        new = {**_LINKED, "state": f"'{states.PENDING}'", "created_at": self.now}
-        for begin in range(0, len(rows), ROWS):
-            part = rows[begin : begin + ROWS]
-            expressions = [{**new, "due_at": self._due_at(record)} for record, _ in part]
-            self.insert_all([values for _, values in part], expressions)
+        self.insert_all(
+            [{**self._columns(record), **_links(record.link)} for record in records],
+            [record.delay if record.link.previous_id is None else None for record in records],
+            {**_LINKED, "state": f"'{states.PENDING}'", "created_at": self.now},
+        )
 
     def adopt(self, record: Record) -> None:
         """Make a row of a message that has come from somebody without the ledger, or complete the
@@ -148,12 +145,13 @@ class PublishingMirror(EndingTable):
             ago: seconds since the sending began. What the layer has lost since then is found by
                 this time, and what a worker has claimed since then, and given up, is not noted.
         """
+        chosen, named = self.pairs(sent)
         return self.update(
             f"sent_at = {self.later}",
             [-ago],
-            f"{self.pairs(sent)} AND sent_at IS NULL AND owner_id IS NULL AND {OPEN} "
+            f"{chosen} AND sent_at IS NULL AND owner_id IS NULL AND {OPEN} "
             f"AND (received_at IS NULL OR received_at < {self.later})",
-            [*flat(sent), -ago],
+            [*named, -ago],
         )
 
     def store(self, task_id: str, outcome: Outcome) -> bool:

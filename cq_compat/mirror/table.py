@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +42,10 @@ HAS_NEXT = (
     "LIMIT 1) held)"
 )
 Params = Sequence[Any]
+#: Parameters of a statement at most: some builds of SQLite take 999.
+MOST_PARAMETERS = 999
+#: So many rows are named one by one: there are few enough statements to plan each of them.
+FEW = 16
 
 
 class TaskTable:
@@ -76,42 +82,79 @@ class TaskTable:
             return False
 
     def insert_all(
-        self, rows: Sequence[dict[str, Any]], expressions: Sequence[dict[str, str]]
+        self,
+        rows: Sequence[dict[str, Any]],
+        delays: Sequence[float | None],
+        expressions: dict[str, str],
     ) -> None:
         """Insert rows with the same columns.
 
         Args:
             rows: the values of columns.
-            expressions: those of others, in SQL.
+            delays: the seconds until each of them is due; ``None`` for never.
+            expressions: what is the same in each, in SQL.
 
         Raises:
             django.db.IntegrityError: there is a row of one of the ids.
         """
-        columns = ", ".join([*rows[0], *expressions[0]])
-        values = ", ".join(
-            f"({', '.join([*['%s'] * len(row), *found.values()])})"
-            for row, found in zip(rows, expressions, strict=True)
-        )
+        names = [*rows[0], *expressions, "due_at"]
+        into = f"INSERT INTO cq_task ({', '.join(names)})"
+        if self.dialect.json_rows:
+            due_at = self.later.replace("%s", "value::float8")
+            found = ", ".join([*rows[0], *expressions.values(), due_at])
+            statement = f"{into} SELECT {found} FROM {self.dialect.json_rows}"
+            self.connection.execute(statement, [json.dumps(rows, default=str), json.dumps(delays)])
+            return
+        most = MOST_PARAMETERS // len(rows[0])
+        for begin in range(0, len(rows), most):
+            part = slice(begin, begin + most)
+            self._insert_values(into, rows[part], delays[part], expressions)
+
+    def _insert_values(
+        self,
+        into: str,
+        rows: Sequence[dict[str, Any]],
+        delays: Sequence[float | None],
+        expressions: dict[str, str],
+    ) -> None:
+        fixed = [*["%s"] * len(rows[0]), *expressions.values()]
+        dues = ["NULL" if delay is None else self.later_by(delay) for delay in delays]
+        values = ", ".join(f"({', '.join([*fixed, due_at])})" for due_at in dues)
         params = [value for row in rows for value in row.values()]
-        self.connection.execute(f"INSERT INTO cq_task ({columns}) VALUES {values}", params)
+        self.connection.execute(f"{into} VALUES {values}", params)
 
     def update(
-        self, sets: str, values: Params, guard: str, params: Params, *, once: bool = False
+        self,
+        sets: str,
+        values: Params,
+        guard: str,
+        params: Params,
+        *,
+        once: bool = False,
+        row: str | None = None,
     ) -> int:
         """Change the rows that meet the guard and return how many they are.
 
         Args:
             once: whether the guard fails when the statement is run once more, so that a lost answer
                 is the caller's to deal with.
+            row: the id of the only one that may meet it, if several threads write about theirs.
         """
         statement = f"UPDATE cq_task SET {sets} WHERE {guard}"
-        return self.connection.execute(statement, [*values, *params], once=once)
+        return self.connection.execute(statement, [*values, *params], once=once, row=row)
 
     def update_one(
-        self, sets: str, values: Params, guard: str, params: Params, *, once: bool = False
+        self,
+        sets: str,
+        values: Params,
+        guard: str,
+        params: Params,
+        *,
+        once: bool = False,
+        row: str | None = None,
     ) -> bool:
         """Change one row; tell whether the guard held."""
-        return self.update(sets, values, guard, params, once=once) == 1
+        return self.update(sets, values, guard, params, once=once, row=row) == 1
 
     def update_returning(
         self,
@@ -122,11 +165,12 @@ class TaskTable:
         columns: str,
         *,
         once: bool = False,
+        row: str | None = None,
     ) -> list[Row]:
         """Change the rows that meet the guard and return what they have become."""
         if self.dialect.has_returning:
             statement = f"UPDATE cq_task SET {sets} WHERE {guard} RETURNING {columns}"
-            return self.connection.fetch(statement, [*values, *params], once=once)
+            return self.connection.fetch(statement, [*values, *params], once=once, row=row)
         with self.connection.transaction():
             found = self.select("id", guard, params, f"{self.dialect.skip_locked}")
             if not found:
@@ -141,13 +185,17 @@ class TaskTable:
         statement = f"SELECT {columns} FROM cq_task WHERE {guard} {end}"
         return self.connection.fetch(statement, params)
 
-    def pairs(self, values: Sequence[tuple[str, int]]) -> str:
-        """Return the condition that a row is one of ``values``, pairs of id and run.
-
-        The ids stand in it alone, too: for them the index is searched.
+    def pairs(self, values: Sequence[tuple[str, int]]) -> tuple[str, list[Any]]:
+        """Return the condition that a row is one of ``values``, pairs of id and run, with its
+        parameters.
         """
+        if len(values) > FEW and self.dialect.json_pairs:
+            wanted = json.dumps([{"id": task_id, "run": run} for task_id, run in values])
+            return self.dialect.json_pairs, [wanted, wanted]
         pairs = self.dialect.pairs.format(", ".join(["(%s, %s)"] * len(values)))
-        return f"id IN ({marks(values)}) AND (id, run) IN {pairs}"
+        # The ids stand in it alone, too: for them the index is searched.
+        condition = f"id IN ({marks(values)}) AND (id, run) IN {pairs}"
+        return condition, [*(task_id for task_id, _ in values), *chain.from_iterable(values)]
 
     def later_by(self, seconds: float) -> str:
         """Return the database's clock plus so many seconds, without a parameter."""
@@ -169,8 +217,3 @@ def _insert(names: tuple[str, ...], expressions: tuple[tuple[str, str], ...], ig
 def marks(values: Sequence[Any]) -> str:
     """Return the placeholders of a list."""
     return ", ".join(["%s"] * len(values))
-
-
-def flat(pairs: Sequence[tuple[str, int]]) -> list[Any]:
-    """Return the parameters of ``TaskTable.pairs``."""
-    return [*(task_id for task_id, _ in pairs), *(item for pair in pairs for item in pair)]

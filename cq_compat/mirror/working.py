@@ -11,7 +11,7 @@ from cq_compat import states
 from cq_compat.mirror.claims import Claim
 from cq_compat.mirror.endings import EndingTable
 from cq_compat.mirror.outcomes import NO_TERMS, End, Outcome, Terms
-from cq_compat.mirror.table import HAS_NEXT, HAS_SUBTASKS, OPEN, READY, Params, flat, marks
+from cq_compat.mirror.table import HAS_NEXT, HAS_SUBTASKS, OPEN, READY, Params, marks
 from cq_compat.records import PUBLISHER_TIME
 
 
@@ -33,14 +33,15 @@ class WorkingMirror(EndingTable):
                 without knowing it. Claims on them that it does know are refused afterwards.
         """
         wanted = sorted(set(wanted))  # in one order, so that two workers do not block each other
+        chosen, named = self.pairs(wanted)
         free, mine = "owner_id IS NULL", f"owner_id = %s AND state = '{states.RECEIVED}'"
         rows = self.update_returning(
             f"state = '{states.RECEIVED}', owner_id = %s, worker = %s, fence = fence + 1, "
             f"received_at = {self.now}, sent_at = COALESCE(sent_at, {self.now})",
             [self.uuid(owner), worker],
-            f"{self.pairs(wanted)} AND {f'({free} OR {mine})' if again else free} "
+            f"{chosen} AND {f'({free} OR {mine})' if again else free} "
             f"AND {OPEN} AND {READY} AND {self.alive}",
-            [*flat(wanted), *[self.uuid(owner)] * (2 if again else 1)],
+            [*named, *[self.uuid(owner)] * (2 if again else 1)],
             "id, run, fence",
             once=True,
         )
@@ -63,6 +64,7 @@ class WorkingMirror(EndingTable):
             f"AND {OPEN} AND {self.alive}",
             [claim.task_id, claim.fence, owner, *since, owner],
             once=True,
+            row=claim.task_id,
         )
 
     def progress(self, claim: Claim, outcome: Outcome) -> bool:
@@ -72,6 +74,7 @@ class WorkingMirror(EndingTable):
             outcome[:4],
             f"id = %s AND fence = %s AND {OPEN}",
             [claim.task_id, claim.fence],
+            row=claim.task_id,
         )
 
     def finish(self, claim: Claim, outcome: Outcome) -> bool:

@@ -15,7 +15,6 @@ from django.test.utils import CaptureQueriesContext
 from cq_compat import bulk, gathering, recording, states
 from cq_compat.errors import DatabaseUnavailable
 from cq_compat.gathering import MOST, current_batch
-from cq_compat.mirror.publishing import ROWS
 from cq_compat.models import Task
 from cq_compat.outbox import outbox
 from tests.conformance.rows.conftest import ALIAS
@@ -61,11 +60,11 @@ def inserts() -> Iterator[list[str]]:
 def test_many_are_one_statement_and_are_sent_on_commit(app: Celery) -> None:
     with inserts() as made:
         with bulk():
-            ids = [publish(app, queue="celery", priority=4) for _ in range(ROWS + 1)]
+            ids = [publish(app, queue="celery", priority=4) for _ in range(70)]
             assert sent(app) == 0
-        assert sent(app) == ROWS + 1
+        assert sent(app) == 70
 
-    assert len(made) == 2
+    assert len(made) == (1 if connections[ALIAS].vendor == "postgresql" else 2)
     assert set(committed()) == set(ids)
     found = row(ids[-1])
     assert (found.state, found.run, found.queue, found.priority) == (states.PENDING, 0, "celery", 4)
