@@ -91,8 +91,8 @@ def _measures(options: argparse.Namespace) -> list[Measure]:
         Publish(options.tasks),
         *(Latency(pool, options.samples) for pool in POOLS),
         *(Idle(pool, options.idle) for pool in POOLS),
-        EndToEnd(options.tasks_end_to_end),
-        Bulk(options.tasks_end_to_end),
+        *(EndToEnd(pool, options.tasks_end_to_end) for pool in ("prefork", "threads")),
+        *(Bulk(pool, options.tasks_end_to_end) for pool in ("prefork", "threads")),
         Transaction(options.samples),
     ]
     kinds, pools = _chosen("only", options.only, KINDS), _chosen("pool", options.pool, tuple(POOLS))
