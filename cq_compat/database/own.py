@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakSet
 
-from django.db import DatabaseError, connections
-from django.db.utils import load_backend
+from django.db import DatabaseError
 
 from cq_compat.database.connection import LOST, ReadOnly, Row, alias, read_only_is_lost
+from cq_compat.database.opening import connection_beside, has_pipeline
 from cq_compat.database.turns import Call, Turns
 from cq_transport.forks import hold_in_forks, reset_in_children
 
@@ -204,7 +204,7 @@ class OwnConnection:
     def _run_together(self, calls: Sequence[Call]) -> None:
         # In one order, so that two processes do not block each other.
         calls = sorted(calls, key=lambda call: call.row)
-        if _has_pipeline(self._ready()):
+        if has_pipeline(self._ready()):
             results = self._run_pipeline(calls)
         else:
             with self.transaction():
@@ -235,7 +235,7 @@ class OwnConnection:
             return ready
         with self._lock:
             if self._connection is None:
-                self._connection = _connection_of_ones_own(alias())
+                self._connection = connection_beside(alias())
                 self._connection.inc_thread_sharing()
             return self._connection
 
@@ -261,36 +261,6 @@ class OwnConnection:
         except BaseException:
             self.close()
             raise
-
-
-def _connection_of_ones_own(alias: str) -> Any:
-    settings = dict(connections.settings[alias])
-    # It is kept for as long as the process lives, so it is none of a pool's.
-    settings["OPTIONS"] = {**settings["OPTIONS"]}
-    settings["OPTIONS"].pop("pool", None)
-    if _may_prepare(settings):
-        # To plan a statement takes PostgreSQL three times as long as to run it.
-        prepared = {"server_side_binding": True, "prepare_threshold": 5}
-        settings = {**settings, "OPTIONS": {**prepared, **settings["OPTIONS"]}}
-    return load_backend(settings["ENGINE"]).DatabaseWrapper(settings, alias)
-
-
-def _has_pipeline(connection: Any) -> bool:
-    connection.ensure_connection()
-    if not hasattr(connection.connection, "pipeline"):  # psycopg 2, and other databases
-        return False
-    from psycopg import Pipeline
-
-    return Pipeline.is_supported()  # by the client's library
-
-
-def _may_prepare(settings: dict[str, Any]) -> bool:
-    # Where a pooler gives each transaction another session, Django is told by this setting.
-    if settings.get("DISABLE_SERVER_SIDE_CURSORS") or "postgresql" not in settings["ENGINE"]:
-        return False
-    from django.db.backends.postgresql.psycopg_any import is_psycopg3
-
-    return bool(is_psycopg3)
 
 
 def _rowcount(cursor: Any) -> int:

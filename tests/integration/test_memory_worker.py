@@ -151,5 +151,8 @@ def test_what_a_worker_has_not_begun_is_left_to_the_next(app: Celery, name: str)
     before = len(ran)
 
     with working(app, name):
-        assert wait_ran(50) == sorted(names(50))
+        wait_until(lambda: set(ran) >= set(names(50)), PATIENCE, lambda: f"50 tasks, of {ran}")
     assert before < 50, "the first worker has run everything"
+    # The threads of a worker that ends within its process go on with what had waited for them;
+    # those of a process that ends do not.
+    assert name == "threads" or sorted(ran) == sorted(names(50))
