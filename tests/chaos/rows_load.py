@@ -8,10 +8,13 @@ from time import monotonic
 from tests.chaos.stage import Stage, kill_group
 from tests.chaos.stream import Stream
 from tests.servers.waiting import wait_until
+from tests.servers.worker import CeleryWorker
 
 #: Seconds between two losses of the layer, and between two deaths of a worker.
 LOSS, DEATH = 3.0, 5.0
 PROCESSES = 4
+#: What the two workers run their tasks in; threads write about theirs together.
+POOLS = ("-c", "2"), ("--pool=threads", "-c", "8")
 
 
 @dataclass
@@ -36,8 +39,8 @@ class Report:
 def run_load(stage: Stage, count: int, timeout: float = 600.0) -> Report:
     """Publish `count` tasks by four processes, half of them acknowledged late, under faults."""
     report = Report()
-    for number in range(2):
-        stage.worker("celery", name=f"load-{number}")
+    for number in range(len(POOLS)):
+        _worker(stage, number)
     with Stream(stage, processes=PROCESSES, count=count // PROCESSES, pause=0.005) as stream:
         next_loss, next_death = monotonic() + LOSS, monotonic() + DEATH
         while stream.is_running:
@@ -67,7 +70,11 @@ def _lose(stage: Stage, report: Report) -> None:
 
 
 def _kill(stage: Stage, report: Report) -> None:
-    name = f"load-{report.deaths % 2}"
-    kill_group(stage.worker("celery", name=name))
-    stage.worker("celery", name=name)
+    number = report.deaths % len(POOLS)
+    kill_group(_worker(stage, number))
+    _worker(stage, number)
     report.deaths += 1
+
+
+def _worker(stage: Stage, number: int) -> CeleryWorker:
+    return stage.worker("celery", name=f"load-{number}", pool=POOLS[number])

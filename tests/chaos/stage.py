@@ -67,13 +67,15 @@ class Stage:
 
     # Workers
 
-    def worker(self, queue: str = "celery", *, name: str = "") -> CeleryWorker:
+    def worker(
+        self, queue: str = "celery", *, name: str = "", pool: Sequence[str] = ("-c", "2")
+    ) -> CeleryWorker:
         """Return the worker of that name, or of a queue; a new one if there is none that lives.
-        Two of its tasks run, and ten more may wait.
+        By default two of its tasks run, and ten more may wait.
         """
         found = self._workers.get(name or queue)
         if found is None or not found.running:
-            found = self.project.worker("-c", "2", "--prefetch-multiplier", "5", "-Q", queue)
+            found = self.project.worker(*pool, "--prefetch-multiplier", "5", "-Q", queue)
             self._workers[name or queue] = self._exits.enter_context(found)
         return found
 
