@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.databases import Databases
-from benchmarks.durable import Bulk, EndToEnd, Transaction
+from benchmarks.durable import WORKERS, Bulk, EndToEnd, Transaction
 from benchmarks.links import round_trip, slow_link
 from benchmarks.measure import POOLS, Measure
 from benchmarks.results import Row, markdown
@@ -91,8 +91,8 @@ def _measures(options: argparse.Namespace) -> list[Measure]:
         Publish(options.tasks),
         *(Latency(pool, options.samples) for pool in POOLS),
         *(Idle(pool, options.idle) for pool in POOLS),
-        *(EndToEnd(pool, options.tasks_end_to_end) for pool in ("prefork", "threads")),
-        *(Bulk(pool, options.tasks_end_to_end) for pool in ("prefork", "threads")),
+        *(EndToEnd(pool, options.tasks_end_to_end) for pool in WORKERS),
+        *(Bulk(pool, options.tasks_end_to_end) for pool in WORKERS),
         Transaction(options.samples),
     ]
     kinds, pools = _chosen("only", options.only, KINDS), _chosen("pool", options.pool, tuple(POOLS))

@@ -9,7 +9,12 @@ from benchmarks.slots import FIRST
 from benchmarks.stage import Stage
 
 WARM_UP = 20  # tasks
-THREADS = 16  # of a worker whose bodies wait: one for each core would have them wait in turn
+#: By pool, what a worker is called and started with. With one thread for each core, bodies that
+#: wait would wait in turn.
+WORKERS = {
+    "prefork": ("prefork", POOLS["prefork"]),
+    "threads": ("16 threads", (*POOLS["threads"], "-c", "16")),
+}
 
 
 class EndToEnd(Measure):
@@ -28,13 +33,11 @@ class EndToEnd(Measure):
     def __init__(self, pool: str, tasks: int) -> None:
         self.pool = pool
         self.tasks = 1 + WARM_UP + tasks
-        workers = "prefork" if pool == "prefork" else f"{THREADS} threads"
-        label = f"{self.label}, {workers}"
-        self.figures = (Figure(label, "tasks/s", 0, self.comparisons),)
+        name, self.flags = WORKERS[pool]
+        self.figures = (Figure(f"{self.label}, {name}", "tasks/s", 0, self.comparisons),)
 
     def run(self, stage: Stage) -> tuple[float, ...]:
-        many = () if self.pool == "prefork" else ("-c", str(THREADS))
-        with stage.worker(*POOLS[self.pool], *many) as worker:
+        with stage.worker(*self.flags) as worker:
             stage.await_ready(worker)
             begun = stage.publish("stream", FIRST + 1, self.tasks - 1, WARM_UP, self.block)
             stage.wait_noted(worker)

@@ -9,7 +9,15 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from cq_compat.database.connection import LOST, ReadOnly, Row, alias, read_only_is_lost
+from cq_compat.database.connection import (
+    LOST,
+    ReadOnly,
+    Row,
+    alias,
+    read_only_is_lost,
+    rowcount_of,
+    rows_of,
+)
 
 
 class CallersConnection:
@@ -29,14 +37,14 @@ class CallersConnection:
         self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
     ) -> int:
         """Run a statement and return how many rows it changed."""
-        changed: int = self._run(statement, params, lambda cursor: cursor.rowcount, once)
+        changed: int = self._run(statement, params, rowcount_of, once)
         return changed
 
     def fetch(
         self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
     ) -> list[Row]:
         """Run a statement and return its rows."""
-        rows: list[Row] = self._run(statement, params, lambda cursor: list(cursor.fetchall()), once)
+        rows: list[Row] = self._run(statement, params, rows_of, once)
         return rows
 
     def _run(

@@ -73,6 +73,16 @@ def read_only_is_lost() -> Iterator[None]:
         raise ReadOnly(*exc.args) from exc
 
 
+def rowcount_of(cursor: Any) -> int:
+    """Return how many rows the statement has changed that a cursor ran last."""
+    return int(cursor.rowcount)
+
+
+def rows_of(cursor: Any) -> list[Row]:
+    """Return the rows that it has returned."""
+    return list(cursor.fetchall())
+
+
 def alias() -> str:
     """Return the alias of the database that has the tasks."""
     from cq_compat.models import Task

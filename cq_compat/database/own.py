@@ -11,7 +11,15 @@ from weakref import WeakSet
 
 from django.db import DatabaseError
 
-from cq_compat.database.connection import LOST, ReadOnly, Row, alias, read_only_is_lost
+from cq_compat.database.connection import (
+    LOST,
+    ReadOnly,
+    Row,
+    alias,
+    read_only_is_lost,
+    rowcount_of,
+    rows_of,
+)
 from cq_compat.database.opening import connection_beside, has_pipeline
 from cq_compat.database.turns import Call, Turns
 from cq_transport.forks import hold_in_forks, reset_in_children
@@ -71,7 +79,7 @@ class OwnConnection:
         self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
     ) -> int:
         """Run a statement and return how many rows it changed."""
-        changed: int = self._run(statement, params, _rowcount, once, row)
+        changed: int = self._run(statement, params, rowcount_of, once, row)
         return changed
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
@@ -86,7 +94,7 @@ class OwnConnection:
         self, statement: str, params: Sequence[Any], *, once: bool = False, row: str | None = None
     ) -> list[Row]:
         """Run a statement and return its rows."""
-        rows: list[Row] = self._run(statement, params, _rows, once, row)
+        rows: list[Row] = self._run(statement, params, rows_of, once, row)
         return rows
 
     def adapt_time(self, value: datetime | None) -> Any:
@@ -261,14 +269,6 @@ class OwnConnection:
         except BaseException:
             self.close()
             raise
-
-
-def _rowcount(cursor: Any) -> int:
-    return int(cursor.rowcount)
-
-
-def _rows(cursor: Any) -> list[Row]:
-    return list(cursor.fetchall())
 
 
 def close_all() -> None:

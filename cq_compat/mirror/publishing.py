@@ -50,7 +50,7 @@ class PublishingMirror(EndingTable):
             state=f"'{states.PENDING}'",
             created_at=self.now,
             sent_at=self.now if sent and link.previous_id is None else "NULL",
-            due_at=self._due_at(record),
+            due_at=self.due_after(_delay(record)),
         )
 
     def record_all(self, records: Sequence[Record]) -> None:
@@ -61,7 +61,7 @@ class PublishingMirror(EndingTable):
         """
         self.insert_all(
             [{**self._columns(record), **_links(record.link)} for record in records],
-            [record.delay if record.link.previous_id is None else None for record in records],
+            [_delay(record) for record in records],
             {**_LINKED, "state": f"'{states.PENDING}'", "created_at": self.now},
         )
 
@@ -257,9 +257,6 @@ class PublishingMirror(EndingTable):
                     self.connection.execute(statement, ids)
         return ids
 
-    def _due_at(self, record: Record) -> str:
-        return self.later_by(record.delay) if record.link.previous_id is None else "NULL"
-
     def _columns(self, record: Record) -> dict[str, Any]:
         adapt = self.connection.adapt_time
         return {
@@ -280,6 +277,10 @@ class PublishingMirror(EndingTable):
             "group_id": record.group_id,
             "periodic_task_name": record.periodic_task_name,
         }
+
+
+def _delay(record: Record) -> float | None:
+    return record.delay if record.link.previous_id is None else None
 
 
 def _links(link: Link) -> dict[str, Any]:

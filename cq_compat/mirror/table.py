@@ -118,8 +118,7 @@ class TaskTable:
         expressions: dict[str, str],
     ) -> None:
         fixed = [*["%s"] * len(rows[0]), *expressions.values()]
-        dues = ["NULL" if delay is None else self.later_by(delay) for delay in delays]
-        values = ", ".join(f"({', '.join([*fixed, due_at])})" for due_at in dues)
+        values = ", ".join(f"({', '.join([*fixed, self.due_after(delay)])})" for delay in delays)
         params = [value for row in rows for value in row.values()]
         self.connection.execute(f"{into} VALUES {values}", params)
 
@@ -197,9 +196,9 @@ class TaskTable:
         condition = f"id IN ({marks(values)}) AND (id, run) IN {pairs}"
         return condition, [*(task_id for task_id, _ in values), *chain.from_iterable(values)]
 
-    def later_by(self, seconds: float) -> str:
-        """Return the database's clock plus so many seconds, without a parameter."""
-        return self.later.replace("%s", f"{seconds:.6f}")
+    def due_after(self, seconds: float | None) -> str:
+        """Return the time in so many seconds, without a parameter; ``None`` is never."""
+        return "NULL" if seconds is None else self.later.replace("%s", f"{seconds:.6f}")
 
     def uuid(self, value: UUID | str) -> Any:
         """Return an id as the database has it."""
