@@ -67,7 +67,10 @@ def _check() -> int:
         os.environ["CQ_DEMO_VAR"] = directory
         with Supervisor(var(), port=0) as supervisor:
             supervisor.start()
-            return 0 if check(supervisor.url, supervisor.turn) else 1
+            if check(supervisor.url, supervisor.turn):
+                return 0
+            print(f"\n{supervisor.last_words()}")  # the logs end with us
+            return 1
 
 
 if __name__ == "__main__":

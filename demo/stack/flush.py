@@ -35,7 +35,9 @@ def press_flush(visitor: Visitor, tell: Callable[[Counts], None] = lambda counts
         tell(counts)
         return counts if counts["published"] > before and not counts["waiting"] else None
 
-    return visitor.wait(lambda board: settled(board["parcels"]))
+    return visitor.wait(
+        lambda board: settled(board["parcels"]), progress=lambda board: board["parcels"]["done"]
+    )
 
 
 def _print(counts: Counts) -> None:

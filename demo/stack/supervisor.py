@@ -109,11 +109,13 @@ class Supervisor:
         if self.lifeline.guard.poll() is not None:
             raise DemoError("The guard that ends the others in an emergency has ended itself.")
 
+    def last_words(self) -> str:
+        """Return the ends of all logs."""
+        return "\n\n".join(_end_of_log(program) for program in self.programs)
+
     def _obituary(self, program: Program) -> str:
-        last = "\n".join(program.log().splitlines()[-LOG_LINES:])
         return (
-            f"{program.name} has ended with exit code {program.exit_code}. "
-            f"The end of {program.log_path}:\n\n{last}"
+            f"{program.name} has ended with exit code {program.exit_code}. {_end_of_log(program)}"
         )
 
     def stop(self) -> None:
@@ -135,3 +137,8 @@ class Supervisor:
     ) -> None:
         self.stop()
         self.lifeline.__exit__(kind, error, trace)
+
+
+def _end_of_log(program: Program) -> str:
+    last = "\n".join(program.log().splitlines()[-LOG_LINES:])
+    return f"The end of {program.log_path}:\n\n{last}"

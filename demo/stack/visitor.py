@@ -4,6 +4,7 @@ import json
 import socket
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from http.cookiejar import CookieJar
 from types import TracebackType
@@ -62,13 +63,17 @@ class Visitor:
         except HTTPError as error:
             return error.code
 
-    def wait(self, condition: Callable[[Board], T | None]) -> T:
+    def wait(
+        self,
+        condition: Callable[[Board], T | None],
+        progress: Callable[[Board], int] = lambda board: 0,
+    ) -> T:
         """Return the first true value of the condition, asked with every new board.
 
         Raises:
-            DemoError: there is none for too long.
+            DemoError: there is none for too long, counted from the last change of the progress.
         """
-        deadline = time.monotonic() + SECONDS
+        deadline, reached = time.monotonic() + SECONDS, 0
         while time.monotonic() < deadline:
             self.turn()
             try:
@@ -77,7 +82,14 @@ class Visitor:
                 continue
             if value := condition(self.board):
                 return value
-        raise DemoError(f"nothing came of it in {SECONDS} s")
+            if (now_reached := progress(self.board)) != reached:
+                deadline, reached = time.monotonic() + SECONDS, now_reached
+        raise DemoError(f"nothing came of it in {SECONDS} s; the page shows {self._counts()}")
+
+    def _counts(self) -> str:
+        queues = {queue["name"]: queue["length"] for queue in self.board.get("queues", [])}
+        tasks = Counter(f"{task['name']} {task['state']}" for task in self.board.get("tasks", []))
+        return f"queues {queues}, parcels {self.board.get('parcels')}, last tasks {dict(tasks)}"
 
     def __exit__(
         self,

@@ -31,7 +31,7 @@ def test_every_button_works_on_embedded_and_on_real_servers(
     real = {"CQ_DEMO_REDIS_URL": own_redis.url, "DATABASE_URL": database}
     with ExitStack() as running:  # at the same time: each of them mostly waits
         for check in [_check(running), _check(running, **real)]:
-            output, _ = check.communicate(timeout=150)
+            output, _ = check.communicate(timeout=300)
             assert check.returncode == 0, output
             assert output.count("ok  ") >= 11, output
             assert "none is done twice" in output
@@ -65,7 +65,7 @@ def test_a_flush_loses_nothing_and_a_killed_supervisor_takes_everything_along(de
         **demo.popen_options(),
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
     )
     assert flush.returncode == 0, flush.stdout + flush.stderr
     first, last = flush.stdout.splitlines()[0], flush.stdout.splitlines()[-1]
@@ -91,15 +91,16 @@ def test_files_that_cannot_be_written_are_named(tmp_path: Path) -> None:
 
 
 def _check(running: ExitStack, **servers: str) -> subprocess.Popen[str]:
-    check = subprocess.Popen(
-        [sys.executable, "-m", "demo", "--check"],
-        cwd=ROOT,
-        env=demo_environment() | servers,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    check = running.enter_context(
+        subprocess.Popen(
+            [sys.executable, "-m", "demo", "--check"],
+            cwd=ROOT,
+            env=demo_environment() | servers,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     )
-    running.callback(check.wait)
     running.callback(check.terminate)
     return check
 
