@@ -17,6 +17,8 @@ from tests.spread import Spread, begins
 
 DaemonT = TypeVar("DaemonT", bound=Daemon)
 
+RERUN_LINES = 40
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with the name of its folder, so that `-m acceptance` picks them."""
@@ -25,6 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(item.path.relative_to(here).parts[0])
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: begins(item.nodeid))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show why a case was tried again; `-rR` says only that it was."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_sep("_", f"tried again: {report.nodeid}")
+        terminalreporter.write_line("\n".join(report.longreprtext.splitlines()[-RERUN_LINES:]))
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which may be absent or switched off
