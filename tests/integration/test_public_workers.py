@@ -120,6 +120,9 @@ def test_workers_go_on(
             client.flushall() if fault == "flush" else client.client_kill_filter(_type="normal")
 
     ids = {pool: publish(app, 10, queue=pool) for pool in POOLS}
-    for pool in POOLS:
-        project.wait_recorded(ids[pool], "run", 90)
+    for pool, worker in fleet.items():
+        try:
+            project.wait_recorded(ids[pool], "run", 90)
+        except AssertionError as late:
+            pytest.fail(f"{pool}: {late}\n{worker.tail()}")
     wait_until(lambda: len(app.control.ping(timeout=1, limit=len(POOLS))) == len(POOLS), 90)

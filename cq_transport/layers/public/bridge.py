@@ -17,7 +17,13 @@ from kombu.log import get_logger
 from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.exits import at_exit
 from cq_transport.forks import reset_in_children
-from cq_transport.layers.public.threads import Signal, make_signal, start_thread
+from cq_transport.layers.public.scribe import Scribe
+from cq_transport.layers.public.threads import (
+    Signal,
+    green_library,
+    make_signal,
+    start_thread,
+)
 
 logger = get_logger(__name__)
 
@@ -82,6 +88,7 @@ class Bridge:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id = 0
         self._ended: Signal | None = None
+        self._scribe: Scribe | None = None
 
     def reset_after_fork(self) -> None:
         """Begin anew in a child."""
@@ -137,13 +144,15 @@ class Bridge:
     def close(self) -> None:
         """End the loop thread and what runs on it; the next call starts another."""
         with self._starting:
-            loop, ended = self._loop, self._ended
+            loop, ended, scribe = self._loop, self._ended, self._scribe
             self._loop, self._thread_id = None, 0
         if loop is None or ended is None:
             return
         loop.call_soon_threadsafe(loop.stop)
         if not ended.wait(PATIENCE):
             logger.warning("The channel layer's event loop did not end in time.")
+        elif scribe is not None:
+            scribe.close()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         loop = self._loop
@@ -155,6 +164,7 @@ class Bridge:
     def _start(self) -> asyncio.AbstractEventLoop:
         started = make_signal()
         self._ended = ended = make_signal()
+        self._scribe = Scribe() if green_library() == "eventlet" else None
         start_thread(lambda: self._work(started, ended), "cq-bridge")
         if not started.wait(PATIENCE) or self._loop is None:
             raise LayerUnreachable("the channel layer's event loop did not start")
@@ -164,6 +174,8 @@ class Bridge:
     def _work(self, started: Signal, ended: Signal) -> None:
         loop = asyncio.new_event_loop()
         self._loop, self._thread_id = loop, threading.get_native_id()
+        if self._scribe is not None:
+            self._scribe.thread_id = self._thread_id
         started.set()
         try:
             loop.run_forever()
