@@ -48,7 +48,7 @@ def assert_waiting(app: Celery, count: int) -> None:
     """Wait until so many messages are in the queue, and see that no worker takes more."""
     wait_until(lambda: waiting(app) == count, 20, lambda: f"{count} to wait, not {waiting(app)}")
     for _ in range(3):  # an answer shows that the worker has looked at its window meanwhile
-        assert app.control.ping(timeout=5, limit=1)
+        wait_until(lambda: app.control.ping(timeout=5, limit=1), 60, "an answer")
     assert waiting(app) == count
 
 

@@ -11,7 +11,6 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 
 
@@ -67,7 +66,8 @@ class _NotHere(logging.Filter):
         return False
 
 
-def _handlers() -> Iterator[logging.Handler]:
+def _handlers() -> set[logging.Handler]:
     root = logging.getLogger()
-    found = [root, *root.manager.loggerDict.values()]
-    yield from {handler for one in found for handler in getattr(one, "handlers", ())}
+    loggers = [root, *root.manager.loggerDict.values()]  # some of these are but places
+    found = {handler for one in loggers for handler in getattr(one, "handlers", ())}
+    return found | {logging.lastResort} if logging.lastResort is not None else found
