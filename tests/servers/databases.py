@@ -68,7 +68,7 @@ def cut(connection: Any) -> None:
 def sqlite(folder: Path) -> dict[str, Any]:
     """Return the entry of DATABASES for a file with a write-ahead log, as Django advises."""
     path = folder / "rows.sqlite3"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
     return {
         "ENGINE": "django.db.backends.sqlite3",

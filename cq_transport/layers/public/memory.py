@@ -33,6 +33,8 @@ def is_memory(layer: BaseChannelLayer) -> bool:
 class MemoryTap(Tap):
     """A channel that can be emptied without waiting, into a store that keeps its messages."""
 
+    is_distant = False
+
     def absorb(self) -> None:
         """Take in everything, if there is a consumer for it."""
         if self.takers:

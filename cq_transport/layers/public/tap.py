@@ -22,6 +22,9 @@ logger = get_logger(__name__)
 HOLD = 1.0
 #: Seconds between two attempts to receive from a layer that fails.
 RETRY = 1.0
+#: Seconds that a ``receive()`` which nobody needs any more has to bring a message that is on its
+#: way: channels_redis, for one, loses it when it is cancelled before the server's answer is here.
+GRACE = 0.1
 #: Seconds after which a ``receive()`` that goes on is cancelled again: before Python 3.12,
 #: ``asyncio.wait_for()`` swallows a cancellation that comes together with a result.
 CANCEL_AGAIN = 0.1
@@ -66,6 +69,9 @@ class Tap:
         channel: the name of the channel.
         source: where the messages come from.
     """
+
+    #: Whether messages come from afar, and may be on their way.
+    is_distant = True
 
     def __init__(self, channel: str, source: Source) -> None:
         self.channel = channel
@@ -120,8 +126,10 @@ class Tap:
         self.stir()
 
     async def stop_receiving(self) -> None:
-        """Cancel ``receive()``; what it brings all the same is held."""
+        """End ``receive()``, after a moment; what it brings all the same is held."""
         receiving = self._dismissed = self._receiving
+        if receiving is not None and self.is_distant:
+            await asyncio.wait({receiving}, timeout=GRACE)
         for _ in range(CANCELLATIONS):
             if receiving is None or receiving.done():
                 return

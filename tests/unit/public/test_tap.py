@@ -58,6 +58,19 @@ class Source:
         self.forgotten = True
 
 
+class Distant(Source):
+    """Loses a message if `receive` is cancelled while it is on its way."""
+
+    def __init__(self, *messages: Any) -> None:
+        super().__init__(*messages)
+        self.arrived = asyncio.Event()
+
+    async def _receive(self) -> Any:
+        message = await super()._receive()
+        await self.arrived.wait()
+        return message
+
+
 class Taker:
     """Has room for some messages."""
 
@@ -93,7 +106,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOLD", "RETRY", "CANCEL_AGAIN"):
+    for name in ("HOLD", "RETRY", "GRACE", "CANCEL_AGAIN"):
         monkeypatch.setattr(module, name, 0.01)
 
 
@@ -170,6 +183,26 @@ def test_what_was_received_in_spite_of_leaving_goes_back() -> None:
         await tap.leave()
 
         assert source.queue.get_nowait() == "late"
+        assert taker.found == []
+
+    run(case())
+
+
+def test_a_message_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE", 10.0)
+
+    async def case() -> None:
+        source, taker = Distant("message"), Taker(1)
+        tap = Tap(CHANNEL, source)
+        tap.join(taker)
+        await until(source.queue.empty)
+        tap.part(taker)
+        leaving = asyncio.ensure_future(tap.leave())
+        await asyncio.sleep(0)
+        source.arrived.set()
+        await leaving
+
+        assert source.queue.get_nowait() == "message"
         assert taker.found == []
 
     run(case())
