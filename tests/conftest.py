@@ -17,7 +17,7 @@ from tests.spread import Spread, begins
 
 DaemonT = TypeVar("DaemonT", bound=Daemon)
 
-RERUN_LINES = 40
+RERUN_LINES = 150
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
