@@ -18,7 +18,7 @@ from websockets.typing import Origin
 
 from demo.stack.errors import DemoError
 
-SECONDS = 30  # for each thing that is waited for
+SECONDS = 60  # for each thing that is waited for
 TOKEN = "cq_demo_csrf"  # the cookie
 
 Board = dict[str, Any]
