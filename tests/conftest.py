@@ -17,6 +17,7 @@ from tests.spread import Spread, begins
 
 DaemonT = TypeVar("DaemonT", bound=Daemon)
 
+#: Last lines of a report that are shown.
 RERUN_LINES = 150
 
 

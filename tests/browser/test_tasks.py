@@ -84,12 +84,12 @@ def test_a_task_is_found_retried_and_forgotten(tasks: Tasks) -> None:
     assert "Retried." in tasks.browser.find_element(By.ID, "change-history").text
 
     found, shown = tasks.search(mails), tasks.shown()
+    assert len(shown) == found
     tasks.press("#action-toggle")
     Select(tasks.browser.find_element(By.NAME, "action")).select_by_value("forget")
     tasks.press(".actions button[type=submit]")
     assert f"{found} tasks are selected" in tasks.browser.find_element(By.ID, "content").text
     tasks.press("#content form [type=submit]")
-    assert len(shown) == found
     assert f"{found} tasks: Forgotten." in tasks.said()
     tasks.search(mails)
     assert not shown & tasks.shown()  # customers keep coming in: there may be others

@@ -18,12 +18,7 @@ from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.exits import at_exit
 from cq_transport.forks import reset_in_children
 from cq_transport.layers.public.scribe import Scribe
-from cq_transport.layers.public.threads import (
-    Signal,
-    green_library,
-    make_signal,
-    start_thread,
-)
+from cq_transport.layers.public.threads import Signal, green_library, make_signal, start_thread
 
 logger = get_logger(__name__)
 

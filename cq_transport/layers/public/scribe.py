@@ -49,7 +49,10 @@ class Scribe:
     def _write(self) -> None:
         while self._said:
             handler, record = self._said.popleft()
-            handler.handle(record)
+            try:
+                handler.handle(record)
+            except Exception:  # a filter's: the next record needs this greenlet
+                handler.handleError(record)
 
 
 class _NotHere(logging.Filter):

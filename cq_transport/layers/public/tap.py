@@ -126,10 +126,15 @@ class Tap:
         self.stir()
 
     async def stop_receiving(self) -> None:
-        """End ``receive()``, after a moment; what it brings all the same is held."""
-        receiving = self._dismissed = self._receiving
+        """End ``receive()``, after a moment in which nobody has come for what it brings; what it
+        brings all the same is held.
+        """
+        receiving = self._receiving
         if receiving is not None and self.is_distant:
             await asyncio.wait({receiving}, timeout=GRACE)
+        if self.takers:
+            return
+        self._dismissed = receiving
         for _ in range(CANCELLATIONS):
             if receiving is None or receiving.done():
                 return

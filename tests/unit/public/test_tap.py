@@ -208,6 +208,27 @@ def test_a_message_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
     run(case())
 
 
+def test_a_taker_that_comes_meanwhile_keeps_the_receive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.05)
+
+    async def case() -> None:
+        source, first, second = Distant("message"), Taker(1), Taker(1)
+        tap = Tap(CHANNEL, source)
+        tap.join(first)
+        await until(source.queue.empty)
+        tap.part(first)
+        leaving = asyncio.ensure_future(tap.leave())
+        await asyncio.sleep(0)
+        tap.join(second)
+        await leaving
+        source.arrived.set()
+        await until(lambda: second.found)
+
+        assert second.found == ["message"]
+
+    run(case())
+
+
 def test_a_receive_that_swallows_its_cancellation_is_cancelled_again() -> None:
     async def case() -> None:
         source, taker = Source(), Taker(1)
