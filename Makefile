@@ -21,8 +21,9 @@ demo: $(VENV)/.demo ## Run the demo project; Ctrl-C stops all of it; DEMO_ARGS g
 	@$(BIN)/python -m demo $(DEMO_ARGS)
 
 # A case that fails among its neighbours is tried again, and named in the summary: real processes on a
-# busy machine may be too slow for a deadline. One that fails three times fails.
-test: SPREAD = -n $(JOBS) --no-loadscope-reorder --reruns 2 -raR
+# busy machine may be too slow for a deadline. One that fails three times fails, and one that stands
+# still until pytest-timeout ends it fails at once.
+test: SPREAD = -n $(JOBS) --no-loadscope-reorder --reruns 2 --rerun-except pytest-timeout -raR
 test: lint types browser mariadb pytest ## Run every check and every test
 
 lint: $(VENV)/.test ## Check style and formatting

@@ -32,7 +32,7 @@ from cq_transport.layers.public.reader import PublicReader
 from cq_transport.layers.public.routes import GroupRoutes, LocalRoutes, Routes, Way
 from cq_transport.layers.public.store import Held
 from cq_transport.layers.public.taps import taps_of
-from cq_transport.naming import channel_name, group_name
+from cq_transport.naming import channel_name
 from cq_transport.options import Options
 from cq_transport.topology import Binding, Queue
 
@@ -83,7 +83,7 @@ class PublicTaskLayer:
         """
         self._taps.check()
         try:
-            self._run(self._taps.probe(group_name(self._name, "", "")), NotImplementedError)
+            self._run(self._taps.probe(), NotImplementedError)
         except NotImplementedError as exc:
             raise LayerMisconfigured(
                 f"{type(self._taps.layer).__name__} has no groups, which exchanges need; "
@@ -201,7 +201,11 @@ class PublicTaskLayer:
         self._put(targets, way.groups, envelope, stamps.fresh(priority, routed))
 
     def get(self, queue: str) -> Delivery | None:
-        """Take one message, waiting no longer than a layer needs to answer."""
+        """Take one message, waiting no longer than a layer needs to answer.
+
+        Raises:
+            LayerUnreachable: it does not answer.
+        """
         while True:
             held = self._run(self._taps.take(self._channel(queue), self._options.priorities))
             if held is None:

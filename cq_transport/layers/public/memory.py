@@ -94,7 +94,7 @@ class MemoryTaps(Taps):
         """The layer; a child has no other."""
         return self._layer
 
-    async def probe(self, group: str) -> None:
+    async def probe(self) -> None:
         """Memory is always there."""
 
     def refresh(self, channels: Iterable[str]) -> None:
@@ -125,9 +125,7 @@ class MemoryTaps(Taps):
         tap.store.put(Held(held.number, held.priority, deepcopy(held.message)))
         tap.stir()
 
-    async def take(
-        self, channel: str, priorities: Sequence[int], patience: float = 0.0
-    ) -> Held | None:
+    async def take(self, channel: str, priorities: Sequence[int]) -> Held | None:
         """Take the next message of a channel, or ``None`` if there is none."""
         tap = self._open(channel)
         held = tap.store.take(priorities)

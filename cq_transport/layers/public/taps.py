@@ -23,8 +23,11 @@ from cq_transport.layers.public.tap import Taker, Tap
 
 #: Seconds between two attempts to put a message into a full channel.
 FULL_PAUSE = 0.02
-#: Seconds without a message after which a channel counts as empty.
-QUIET = 0.1
+#: Seconds without a message after which a channel counts as empty: once before, and once after the
+#: layer has answered something that it was asked later, over a connection that may be new as well.
+QUIET = 0.05
+#: A group without members.
+NOBODY = "cq.nobody"
 
 
 class Taps:
@@ -61,15 +64,15 @@ class Taps:
     def check(self) -> None:
         """Make sure that this process reaches the layer; raises ``LayerMisconfigured`` if not."""
 
-    async def probe(self, group: str) -> None:
-        """Ask the layer for something harmless that it must answer; ``group`` has no members.
+    async def probe(self) -> None:
+        """Ask the layer for something harmless that it must answer.
 
         Raises:
             NotImplementedError: the layer has no groups.
         """
         if not hasattr(self.layer, "group_send"):  # which Channels' base class has since 4.3
             raise NotImplementedError
-        await self.layer.group_send(group, {"type": "cq.probe"})
+        await self.layer.group_send(NOBODY, {"type": "cq.probe"})
 
     # Readers, called on the loop thread
 
@@ -137,16 +140,19 @@ class Taps:
         """Return a message that was taken; here it becomes the last of its channel."""
         await self.layer.send(channel, held.message)
 
-    async def take(
-        self, channel: str, priorities: Sequence[int], patience: float = QUIET
-    ) -> Held | None:
-        """Take the next message of a channel, or ``None`` if none comes within ``patience``."""
+    async def take(self, channel: str, priorities: Sequence[int]) -> Held | None:
+        """Take the next message of a channel, or ``None`` if there seems to be none; a layer that
+        cannot answer raises its client's error.
+        """
         once = _Once(priorities)
         tap = self._tap(channel)
         tap.join(once)
         try:
-            await asyncio.wait({once.held}, timeout=patience)
-        except asyncio.CancelledError:
+            await asyncio.wait({once.held}, timeout=QUIET)
+            if not once.held.done():
+                await self.probe()
+                await asyncio.wait({once.held}, timeout=QUIET)
+        except BaseException:
             if once.held.done():
                 tap.store.put(once.held.result())
             raise

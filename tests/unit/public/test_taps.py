@@ -126,6 +126,58 @@ def test_nothing_is_left_behind(run: Callable[[Case], None]) -> None:
     run(case)
 
 
+class Slow(InMemoryChannelLayer):
+    """A layer that answers over connections which take a while to be made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = False
+        self.asked = asyncio.Event()
+        self.connected = asyncio.Event()
+
+    async def receive(self, channel: str) -> Any:
+        await self.connected.wait()
+        return await super().receive(channel)
+
+    async def group_send(self, group: str, message: Any) -> None:
+        self.asked.set()
+        await self.connected.wait()
+        if self.is_away:
+            raise ConnectionError("gone")
+
+
+def test_a_channel_is_not_empty_before_the_layer_has_answered() -> None:
+    async def case() -> None:
+        layer = Slow()
+        taps = Taps(layer)
+        await taps.put({"a": 0}, message("waits"), 0.0)
+        taking = asyncio.create_task(bodies(taps, "a"))
+        await layer.asked.wait()
+        layer.connected.set()
+
+        assert await taking == ["waits"]
+
+    asyncio.run(case())
+
+
+def test_a_layer_that_cannot_answer_is_not_empty_and_loses_nothing() -> None:
+    async def case() -> None:
+        layer = Slow()
+        taps = Taps(layer)
+        layer.is_away = True
+        purging = asyncio.create_task(taps.purge("a"))
+        await layer.asked.wait()
+        await taps.put({"a": 0}, message("in time"), 0.0)
+        layer.connected.set()
+        with pytest.raises(ConnectionError):
+            await purging
+        layer.is_away = False
+
+        assert await bodies(taps, "a") == ["in time"]
+
+    asyncio.run(case())
+
+
 def test_groups() -> None:
     async def case() -> None:
         taps = Taps(InMemoryChannelLayer())
