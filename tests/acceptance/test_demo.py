@@ -101,8 +101,16 @@ def _check(running: ExitStack, **servers: str) -> subprocess.Popen[str]:
             text=True,
         )
     )
-    running.callback(check.terminate)
+    running.callback(_end, check)
     return check
+
+
+def _end(check: "subprocess.Popen[str]") -> None:
+    check.terminate()
+    try:
+        check.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        check.kill()
 
 
 def _refusal(demo: Demo) -> str:

@@ -41,9 +41,14 @@ class Peer:
         """Do it in a new process that ends without closing its connection; wait for its end."""
         process = self._start()
         order = {"operation": operation, "url": url, "options": options, "arguments": arguments}
-        with process:  # at its end the process reads no more orders, and that is waited for
-            answer = self._ask(process, {**order, "keep": True})
-        assert process.returncode == 0
+        assert process.stdin is not None
+        with process:
+            try:
+                answer = self._ask(process, {**order, "keep": True})
+                process.stdin.close()  # it reads no more orders
+                assert process.wait(PATIENCE) == 0
+            finally:
+                process.kill()
         return answer
 
     def close(self) -> None:

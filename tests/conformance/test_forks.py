@@ -1,14 +1,12 @@
 """A forked child uses the broker without disturbing its parent."""
 
-import multiprocessing
-
 from kombu import Connection, Queue
 
 from tests.conformance.broker import Broker, send
 from tests.conformance.inbox import Inbox, declare
+from tests.servers.forks import fork, prove_end
 
 QUEUE = Queue("queue")
-fork = multiprocessing.get_context("fork")
 
 
 def publish_anew(url: str, options: dict[str, object], bodies: list[object]) -> None:
@@ -24,9 +22,8 @@ def test_child_publishes_on_a_connection_of_its_own(broker: Broker, connection: 
         target=publish_anew, args=(broker.url, broker.transport_options(), [1, 2, 3])
     )
     child.start()
-    child.join(30)
+    prove_end(child)
 
-    assert child.exitcode == 0
     assert sorted(inbox.take(4), key=str) == [1, 2, 3, "parent"]
 
 
@@ -38,10 +35,9 @@ def test_child_publishes_on_its_parent_s_connection(
     send(connection, "queue", "parent")
     child = fork.Process(target=send, args=(connection, "queue", 1, 2, 3))
     child.start()
-    child.join(30)
+    prove_end(child)
     send(connection, "queue", "parent again")
 
-    assert child.exitcode == 0
     assert sorted(inbox.take(5), key=str) == [1, 2, 3, "parent", "parent again"]
 
 
@@ -53,8 +49,7 @@ def test_parent_goes_on_after_its_child(broker: Broker, connection: Connection) 
             target=publish_anew, args=(broker.url, broker.transport_options(), [number])
         )
         child.start()
-        child.join(30)
-        assert child.exitcode == 0
+        prove_end(child)
         send(connection, "queue", number)
         assert inbox.take(2) == [number, number]
 
@@ -68,8 +63,7 @@ def test_child_closes_its_parent_s_connection(
     assert inbox.take(1) == ["held"]
     child = fork.Process(target=connection.close)
     child.start()
-    child.join(30)
+    prove_end(child)
     send(other, "queue", "next")
 
-    assert child.exitcode == 0
     assert inbox.take(1) == ["next"]

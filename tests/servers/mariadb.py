@@ -103,6 +103,7 @@ class MariaDBServer(Daemon):
             port=self.port,
             user=SUPERUSER,
             connect_timeout=2,
+            read_timeout=self.start_timeout,  # whoever has the port may never say a word
             autocommit=True,
             ssl_disabled=True,
         )

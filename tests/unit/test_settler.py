@@ -11,6 +11,7 @@ import pytest
 
 from cq_transport.errors import LayerUnreachable
 from cq_transport.settler import Settler
+from tests.servers.forks import answer_of
 from tests.servers.waiting import wait_until
 
 pytestmark = pytest.mark.unit
@@ -75,14 +76,10 @@ def test_flush_tells_what_is_left() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_begins_with_nothing() -> None:
     settler = Settler()
     settler.look_after(Messages(1, failures=10_000))
-    pid = os.fork()
-    if not pid:
-        os._exit(settler.flush(0))
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert answer_of(lambda: settler.flush(0)) == 0
 
 
 #: A process whose first message is published by what it does at its end; the last word is its own.
@@ -103,5 +100,5 @@ atexit.register(lambda: settler.look_after(told))
 
 
 def test_messages_of_the_end_of_a_process_are_settled() -> None:
-    ended = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=60)
     assert (ended.stdout, ended.stderr) == ("0\n", "")

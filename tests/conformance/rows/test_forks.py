@@ -1,15 +1,14 @@
 """A forked child writes, whatever its parent was doing."""
 
-import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 from cq_compat.database import OwnConnection, own_connection
+from tests.servers.forks import fork, prove_end
 
 WRITE = "DELETE FROM cq_chord WHERE group_id = 'none'"
 #: Seconds that a transaction lasts if the fork waits for it.
 LASTS = 0.5
-fork = multiprocessing.get_context("fork")
 
 
 def write() -> None:
@@ -32,7 +31,6 @@ def test_a_child_is_forked_while_another_thread_writes(connection: OwnConnection
         child.start()
         forked.set()
         writing.result()
-        child.join(30)
+        prove_end(child)
 
-    assert child.exitcode == 0
     write()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from cq_transport.errors import LayerUnreachable, TransportError
 from cq_transport.layers.public.bridge import Bridge
+from tests.servers.forks import answer_of
 
 PATIENCE = 10.0
 
@@ -132,10 +132,6 @@ def test_it_starts_anew_after_it_was_closed(bridge: Bridge) -> None:
 
 def test_a_child_has_a_loop_of_its_own(bridge: Bridge) -> None:
     bridge.run(thread(), PATIENCE)
-    pid = os.fork()
-    if pid == 0:
-        is_fresh = not bridge.is_running
-        os._exit(0 if is_fresh and bridge.run(answer(7), PATIENCE) == 7 else 1)
 
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert answer_of(lambda: 1 if bridge.is_running else bridge.run(answer(7), PATIENCE)) == 7
     assert bridge.run(answer(8), PATIENCE) == 8

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from channels.layers import InMemoryChannelLayer
 
 from cq_transport.layers.public.namespace import Namespace, namespace_of
 from cq_transport.topology import Binding, Queue
+from tests.servers.forks import answer_of
 from tests.servers.waiting import wait_until
 
 SHORT = 0.01  # seconds
@@ -59,11 +58,8 @@ def test_a_forgotten_queue_is_forgotten() -> None:
 def test_a_child_leaves_the_queues_to_its_parent() -> None:
     namespace = declared(Queue("brief", lease=SHORT))
     wait_until(namespace.ended)
-    pid = os.fork()
-    if pid == 0:
-        os._exit(len(namespace.ended()))
 
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert answer_of(lambda: len(namespace.ended())) == 0
     assert namespace.ended() == ["brief"]
 
 
