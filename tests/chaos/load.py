@@ -54,13 +54,13 @@ class Load:
                 stderr=errors,
             )
         try:
-            wait_until(self.accepted, 30, self.errors)
+            wait_until(self.accepted, 60, self.errors)
             yield
             process.communicate(b"stop\n", timeout=60)
             assert process.returncode == 0, self.errors()
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
 
     def accepted(self) -> list[str]:
         """The ids of the tasks whose publication has returned, since it began last."""

@@ -53,7 +53,7 @@ def test_nothing_is_lost_between_publishers(broker: Broker, connection: Connecti
     ]
     for thread in threads:
         thread.start()
-    found = Inbox(connection, queue, prefetch=20).take(800)
+    found = Inbox(connection, queue, prefetch=20).take(800, timeout=60)
     for thread in threads:
         thread.join()
 
