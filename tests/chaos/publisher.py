@@ -3,7 +3,7 @@
     {"task": "trace", "args": [], "count": 3, "options": {}, "transaction": "commit"}
 
 `module` is that of the task. `transaction` is "commit" or "rollback" for one transaction around all
-of it, absent for none.
+of it, "bulk" for a block of `cq_compat.bulk()`, absent for none.
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ class Publisher:
 
     def publish(self, task: str, *args: Any, **order: Any) -> list[str]:
         """Return the ids of the tasks that were published; raises RuntimeError with the error."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"task": task, "args": args, **order}) + "\n")
-        self.process.stdin.flush()
+        self.begin(task, *args, **order)
+        assert self.process.stdout is not None
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError(f"the publisher has ended with {self.process.wait()}")
@@ -48,8 +47,14 @@ class Publisher:
         ids: list[str] = found["ids"]
         return ids
 
+    def begin(self, task: str, *args: Any, **order: Any) -> None:
+        """Let tasks be published, and do not wait for that."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"task": task, "args": args, **order}) + "\n")
+        self.process.stdin.flush()
+
     def close(self) -> None:
-        """End the process."""
+        """End the process as a crash would."""
         self.process.kill()
         self.process.communicate()
 
@@ -59,9 +64,12 @@ def _publish(order: dict[str, Any]) -> list[str]:
 
     from django.db import transaction
 
+    from cq_compat import bulk
+
     task = getattr(import_module(order.get("module", "tests.project.tasks")), order["task"])
     how = order.get("transaction")
-    with transaction.atomic() if how else nullcontext():
+    blocks = {None: nullcontext, "bulk": bulk}
+    with blocks.get(how, transaction.atomic)():
         ids = [
             task.apply_async(order["args"], **order.get("options", {})).id
             for _ in range(order.get("count", 1))

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.chaos.barrier import Barrier
+from tests.chaos.publisher import Publisher
 from tests.chaos.redis_queue import RedisQueue
 from tests.chaos.stage import Stage, kill_group
+from tests.extent import extent
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.servers.redis import RedisServer
 from tests.servers.waiting import wait_until
+
+#: Sessions of a publisher that was killed.
+DOOMED = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'doomed'"
 
 
 def die_after_commit(stage: Stage, queue: str, count: int = 5) -> list[str]:
@@ -42,6 +48,31 @@ def test_a_publisher_dies_between_its_commit_and_the_send(stage: Stage) -> None:
     assert stage.rows().keys() >= set(ids)
     stage.wait_finished()
     assert stage.states(ids) == ["SUCCESS"]
+    assert not stage.history().faults
+
+
+def test_a_publisher_dies_in_a_block_of_many(stage: Stage) -> None:
+    size, kills = 200, extent(4, 40)
+    order = {"count": size, "transaction": "bulk"}
+    stage.publish("trace")
+    began = time.monotonic()
+    stage.publish("trace", **order)
+    lasts = time.monotonic() - began
+    for number in range(kills):
+        before = stage.rows().keys()
+        publisher = Publisher({**stage.project.env, "PGAPPNAME": "doomed"})
+        stage.published.update(publisher.publish("trace"))  # it is at work
+        publisher.begin("trace", **order)
+        over = time.monotonic() + lasts * number / (kills - 1)
+        wait_until(lambda end=over: time.monotonic() >= end, lasts + 5, "the moment", 0.001)
+        publisher.close()
+        wait_until(lambda: not stage.fetch(DOOMED), 30, "the dead publisher's session to end")
+        made = stage.rows().keys() - before
+        assert len(made) in (1, 1 + size)
+        stage.published.update(made)
+    stage.worker()
+    stage.wait_finished()
+    assert stage.states(stage.published) == ["SUCCESS"]
     assert not stage.history().faults
 
 
