@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import celery
 from celery import Celery
 
 from tests.servers.project import Project
@@ -27,6 +28,8 @@ TASKS = "tests.project.tasks"
 NOTE = f"{TASKS}.note"
 #: How long publishers put up with a broker that restarts.
 PATIENT = {"interval_start": 0.05, "interval_step": 0, "max_retries": 400}
+#: Before Celery 5.7 these note late that bodies have begun, and forget it when the worker ends.
+FORGETFUL = ("gevent", "eventlet") if celery.VERSION < (5, 7) else ()
 Fleet = dict[str, CeleryWorker]
 
 
@@ -95,6 +98,8 @@ def prove_hand_back(
     for name, all_ids in ids.items():
         begun, back = [key for key in all_ids if key in records], taken(app, name)
         assert back, f"{name} has run everything"
+        if name in FORGETFUL:
+            back = [key for key in back if key not in records]
         missing, twice = set(all_ids) - {*begun, *back}, len(begun) + len(back) - len(all_ids)
         assert sorted(begun + back) == sorted(all_ids), f"{name}: {missing} missing, {twice:+}"
         found.update({key: records[key] for key in begun})

@@ -164,7 +164,7 @@ def test_a_connection_that_is_killed_while_a_message_comes(
         own_redis.client() as client,
         Consumer(connection, [queue], callbacks=[on_message]),
     ):
-        killer = client.connection_pool.get_connection()
+        killer = client.connection_pool.get_connection("CLIENT")  # a name: before redis 5.3
         publish(other, queue, range(1))
         drain_until(lambda: found, "the first message")
 

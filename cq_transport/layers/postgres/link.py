@@ -262,7 +262,7 @@ def _encode(value: Parameter) -> bytes:
 
 def _refusal(answer: PGresult) -> TransportError:
     state = (answer.error_field(DiagnosticField.SQLSTATE) or b"").decode()
-    message = answer.get_error_message().strip()
+    message = answer.error_message.decode(errors="replace").strip()
     if state == _NO_SUCH_TABLE:
         return LayerMisconfigured(
             "The channel layer's tables are missing from its database: put 'channels_postgres' "
