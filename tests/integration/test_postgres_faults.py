@@ -110,7 +110,7 @@ def fault(request: Any, postgres_server: PostgresServer, proxy: Proxy) -> Fault:
     def ended_sessions() -> Iterator[None]:
         with (
             psycopg.connect(postgres_server.dsn(), autocommit=True) as connection,
-            repeatedly(lambda: connection.execute(CUT), 0.02, progress) as cuts,
+            repeatedly(lambda: connection.execute(CUT), 0.005, progress) as cuts,
         ):
             yield
         assert sum(cut.fetchall()[0][0] for cut in cuts) > 5, "hardly a session was ended"
