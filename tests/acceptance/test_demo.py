@@ -105,7 +105,7 @@ def _check(running: ExitStack, **servers: str) -> subprocess.Popen[str]:
     return check
 
 
-def _end(check: "subprocess.Popen[str]") -> None:
+def _end(check: subprocess.Popen[str]) -> None:
     check.terminate()
     try:
         check.communicate(timeout=60)

@@ -86,7 +86,7 @@ def test_every_monitor_gets_each_event_once_and_in_its_order(app: Celery) -> Non
         first, second = (Capture(app, stack) for _ in range(2))
         ids = {send(app, "noop").id for _ in range(CAPACITY // 5)}
         # Both of them: of one that is not looked at, the queue would end with its lease.
-        wait_until(lambda: [first.has_seen(ids), second.has_seen(ids)] == [True, True], TIMEOUT)
+        wait_until(lambda: all([first.has_seen(ids), second.has_seen(ids)]), TIMEOUT)
 
         seen = first.seen()
         assert second.seen() == seen

@@ -163,7 +163,11 @@ class PublicTaskLayer:
         return self._run(self._taps.size(self._channel(queue)))
 
     def purge(self, queue: str) -> int:
-        """Remove the waiting messages of a queue and return how many there were."""
+        """Remove the waiting messages of a queue and return how many there were.
+
+        Raises:
+            LayerUnreachable: the layer does not answer.
+        """
         return self._run(self._taps.purge(self._channel(queue)))
 
     def send(self, queue: str, priority: int, envelope: Envelope) -> None:
